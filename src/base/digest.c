@@ -1,0 +1,34 @@
+#include "base/digest.h"
+
+void digest_init(struct digest *digest)
+{
+    crypto_hash_sha256_init(&digest->state);
+}
+
+void digest_add(struct digest *digest, const void *bytes, size_t len)
+{
+    crypto_hash_sha256_update(&digest->state, bytes, len);
+}
+
+void digest_finish(struct digest *digest, unsigned char out[static DIGEST_SIZE])
+{
+    crypto_hash_sha256_final(&digest->state, out);
+}
+
+void digest_print(const unsigned char sum[static DIGEST_SIZE],
+                  char out[static DIGEST_HEX_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < DIGEST_SIZE; i++) {
+        out[2 * i] = digits[sum[i] >> 4];
+        out[2 * i + 1] = digits[sum[i] & 15];
+    }
+    out[2 * DIGEST_SIZE] = '\0';
+}
+
+void digest_hex(const void *bytes, size_t len, char out[static DIGEST_HEX_SIZE])
+{
+    unsigned char sum[DIGEST_SIZE];
+    crypto_hash_sha256(sum, bytes, len);
+    digest_print(sum, out);
+}
