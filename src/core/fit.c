@@ -1,0 +1,443 @@
+#include "core/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+/* A larger batch is summed from pieces of this many rows, so that the memory of full-batch
+ * descent does not grow with the table, and a cancel is seen inside it. */
+#define PIECE_ROWS 4096
+
+struct fit {
+    struct mlp *mlp; /* borrowed, as all up to hooks */
+    const struct fit_options *options;
+    const struct fit_rows *train;
+    const struct fit_rows *validation; /* NULL: none */
+    const struct fit_hooks *hooks;     /* NULL: none */
+    size_t n_inputs;
+    size_t n_targets;
+    size_t batch_size;
+    size_t piece_rows;
+    size_t *order; /* owned [n_rows]: this epoch's permutation; NULL: rows as they lie */
+    float *x;      /* owned [piece_rows x n_inputs]: rows gathered by order */
+    float *t;      /* owned [piece_rows x n_targets] */
+    float *gradient; /* owned [n_parameters]: of the batch */
+    float *piece;    /* owned [n_parameters]: of a piece; NULL while a piece is a batch */
+    float *best; /* owned [n_parameters]: lowest validation loss; early_stopping only */
+    struct mlp_workspace ws;
+    struct optim optim;
+    size_t epoch; /* running, from 1 */
+    size_t batch; /* running, from 1 */
+    double best_loss;
+    size_t n_no_change;
+    struct fit_result result;
+};
+
+/* --- options ---------------------------------------------------------------------------- */
+
+static int check_number(bool is_fine, const char *pointer, double value,
+                        const char *range, struct err *err)
+{
+    if (is_fine)
+        return 0;
+    return err_set_at(err, ERR_INVALID, "out_of_range", pointer, "%s must be %s, not %g",
+                      pointer + 1, range, value);
+}
+
+static bool is_fraction(double value)
+{
+    return value >= 0.0 && value < 1.0;
+}
+
+static bool is_positive(double value)
+{
+    return value > 0.0 && isfinite(value);
+}
+
+/* Only what the solver uses is looked at. */
+static int check_optim(const struct optim_options *o, struct err *err)
+{
+    if ((unsigned)o->solver >= SOLVER_COUNT)
+        return err_set_at(err, ERR_INVALID, "unknown_solver", "/solver",
+                          "there is no such solver");
+    if (check_number(is_positive(o->learning_rate), "/learning_rate", o->learning_rate,
+                     "a number over 0", err) < 0)
+        return -1;
+    switch (o->solver) {
+    case SOLVER_SGD:
+        return check_number(is_fraction(o->momentum), "/momentum", o->momentum,
+                            "at least 0 and below 1", err);
+    case SOLVER_ADAM:
+        if (check_number(is_fraction(o->beta_1), "/beta_1", o->beta_1,
+                         "at least 0 and below 1", err) < 0 ||
+            check_number(is_fraction(o->beta_2), "/beta_2", o->beta_2,
+                         "at least 0 and below 1", err) < 0)
+            return -1;
+        return check_number(is_positive(o->epsilon), "/epsilon", o->epsilon,
+                            "a number over 0", err);
+    case SOLVER_GD:
+    case SOLVER_COUNT:
+        break;
+    }
+    return 0;
+}
+
+static int check_options(const struct fit_options *o, struct err *err)
+{
+    if (check_optim(&o->optim, err) < 0 ||
+        check_number(o->alpha >= 0.0 && isfinite(o->alpha), "/alpha", o->alpha,
+                     "a number from 0 on", err) < 0 ||
+        check_number(o->tol >= 0.0 && isfinite(o->tol), "/tol", o->tol,
+                     "a number from 0 on", err) < 0 ||
+        check_number(o->max_iter >= 1, "/max_iter", 0.0, "at least 1", err) < 0)
+        return -1;
+    return check_number(o->n_iter_no_change >= 1, "/n_iter_no_change", 0.0, "at least 1",
+                        err);
+}
+
+/* A class index out of range would be read as an array index. */
+static int check_targets(const struct mlp *mlp, const struct fit_rows *rows,
+                         struct err *err)
+{
+    if (mlp->loss != LOSS_CROSS_ENTROPY)
+        return 0;
+    float k = (float)mlp_n_outputs(mlp);
+    for (size_t i = 0; i < rows->n_rows; i++)
+        if (!(rows->t[i] >= 0.0F && rows->t[i] < k && truncf(rows->t[i]) == rows->t[i]))
+            return err_set(err, ERR_INVALID, "bad_target",
+                           "row %zu has class %g; the net knows 0 to %zu", i + 1,
+                           (double)rows->t[i], mlp_n_outputs(mlp) - 1);
+    return 0;
+}
+
+static int check_input(const struct fit *fit, struct err *err)
+{
+    if (check_options(fit->options, err) < 0)
+        return -1;
+    if (fit->train->n_rows == 0)
+        return err_set(err, ERR_INVALID, "no_rows", "there are no rows to learn from");
+    if (fit->options->early_stopping && !fit->validation)
+        return err_set_at(err, ERR_INVALID, "no_validation_rows", "/early_stopping",
+                          "early_stopping needs validation rows");
+    if (check_targets(fit->mlp, fit->train, err) < 0)
+        return -1;
+    return fit->validation ? check_targets(fit->mlp, fit->validation, err) : 0;
+}
+
+/* --- memory ----------------------------------------------------------------------------- */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t pick_batch_size(const struct fit *fit)
+{
+    size_t n_rows = fit->train->n_rows;
+    if (fit->options->optim.solver == SOLVER_GD)
+        return n_rows;
+    if (fit->options->batch_size == 0)
+        return smaller(200, n_rows);
+    return smaller(fit->options->batch_size, n_rows);
+}
+
+static int prepare_gather(struct fit *fit, struct err *err)
+{
+    /* A batch of all rows is the same in any order. */
+    if (!fit->options->shuffle || fit->batch_size == fit->train->n_rows)
+        return 0;
+    fit->order = mem_new(fit->train->n_rows, sizeof *fit->order, err);
+    fit->x = mem_new(fit->piece_rows * fit->n_inputs, sizeof *fit->x, err);
+    fit->t = mem_new(fit->piece_rows * fit->n_targets, sizeof *fit->t, err);
+    return fit->order && fit->x && fit->t ? 0 : -1;
+}
+
+static int prepare_vectors(struct fit *fit, struct err *err)
+{
+    size_t n = fit->mlp->n_parameters;
+    fit->gradient = mem_new(n, sizeof *fit->gradient, err);
+    if (!fit->gradient)
+        return -1;
+    if (fit->batch_size > fit->piece_rows) {
+        fit->piece = mem_new(n, sizeof *fit->piece, err);
+        if (!fit->piece)
+            return -1;
+    }
+    if (fit->options->early_stopping) {
+        fit->best = mem_new(n, sizeof *fit->best, err);
+        if (!fit->best)
+            return -1;
+    }
+    return 0;
+}
+
+static int prepare(struct fit *fit, struct err *err)
+{
+    fit->n_inputs = mlp_n_inputs(fit->mlp);
+    fit->n_targets = loss_n_targets(fit->mlp->loss, mlp_n_outputs(fit->mlp));
+    fit->batch_size = pick_batch_size(fit);
+    fit->piece_rows = smaller(fit->batch_size, PIECE_ROWS);
+    fit->best_loss = (double)INFINITY;
+    if (prepare_gather(fit, err) < 0 || prepare_vectors(fit, err) < 0)
+        return -1;
+    /* Validation passes use the same room; tiny batches would make them slow. */
+    size_t room = fit->piece_rows;
+    if (fit->validation && room < 256)
+        room =
+            smaller(256, fit->validation->n_rows > room ? fit->validation->n_rows : room);
+    if (mlp_workspace_init(&fit->ws, fit->mlp, room, 1, err) < 0)
+        return -1;
+    return optim_init(&fit->optim, &fit->options->optim, fit->mlp->n_parameters, err);
+}
+
+static void release(struct fit *fit)
+{
+    optim_clear(&fit->optim);
+    mlp_workspace_clear(&fit->ws);
+    free(fit->best);
+    free(fit->piece);
+    free(fit->gradient);
+    free(fit->t);
+    free(fit->x);
+    free(fit->order);
+}
+
+/* --- one batch -------------------------------------------------------------------------- */
+
+static int diverged(const struct fit *fit, const char *what, struct err *err)
+{
+    return err_set(err, ERR_DIVERGED, "diverged",
+                   "training diverged in epoch %zu, batch %zu: %s is not finite; lower "
+                   "learning_rate (it was %g) or scale the inputs",
+                   fit->epoch, fit->batch, what, fit->options->optim.learning_rate);
+}
+
+static int cancelled(struct err *err)
+{
+    return err_set(err, ERR_CANCELLED, "cancelled", "training was stopped on request");
+}
+
+static int ask_on_batch(const struct fit *fit, struct err *err)
+{
+    if (fit->hooks && fit->hooks->on_batch && !fit->hooks->on_batch(fit->hooks->ctx))
+        return cancelled(err);
+    return 0;
+}
+
+static void gather(float *restrict out, const float *restrict rows, const size_t *order,
+                   size_t n, size_t k)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(out + i * k, rows + order[i] * k, k * sizeof *out);
+}
+
+/* Mean loss and gradient of n rows from `first` on, in this epoch's order. */
+static double piece_gradient(struct fit *fit, size_t first, size_t n, float *gradient)
+{
+    const float *x = fit->train->x + first * fit->n_inputs;
+    const float *t = fit->train->t + first * fit->n_targets;
+    if (fit->order) {
+        gather(fit->x, fit->train->x, fit->order + first, n, fit->n_inputs);
+        gather(fit->t, fit->train->t, fit->order + first, n, fit->n_targets);
+        x = fit->x;
+        t = fit->t;
+    }
+    return mlp_gradient(fit->mlp, &fit->ws, x, t, n, gradient);
+}
+
+static void add_scaled(float *restrict sum, const float *restrict part, float scale,
+                       size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        sum[i] += scale * part[i];
+}
+
+/* The same for a batch of more than piece_rows rows; its hook is asked between pieces. */
+static int large_gradient(struct fit *fit, size_t first, size_t n, double *loss,
+                          struct err *err)
+{
+    size_t n_parameters = fit->mlp->n_parameters;
+    memset(fit->gradient, 0, n_parameters * sizeof *fit->gradient);
+    *loss = 0.0;
+    for (size_t at = 0; at < n; at += fit->piece_rows) {
+        size_t rows = smaller(n - at, fit->piece_rows);
+        double share = (double)rows / (double)n;
+        *loss += share * piece_gradient(fit, first + at, rows, fit->piece);
+        add_scaled(fit->gradient, fit->piece, (float)share, n_parameters);
+        if (at + rows < n && ask_on_batch(fit, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* g += c w; returns Σ w². */
+static double add_decay(float *restrict g, const float *restrict w, float c, size_t n)
+{
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++) {
+        sum += (double)w[i] * (double)w[i];
+        g[i] += c * w[i];
+    }
+    return sum;
+}
+
+/* Adds the L2 term of a batch of n rows to the gradient; returns its part of the loss. */
+static double add_l2(struct fit *fit, size_t n)
+{
+    double rate = fit->options->alpha / (double)n;
+    double squares = 0.0;
+    for (size_t l = 0; rate > 0.0 && l < fit->mlp->n_layers; l++) {
+        const struct mlp_layer *layer = &fit->mlp->layers[l];
+        squares += add_decay(fit->gradient + layer->weights_at,
+                             fit->mlp->parameters + layer->weights_at, (float)rate,
+                             layer->fan_in * layer->fan_out);
+    }
+    return 0.5 * rate * squares;
+}
+
+static int run_batch(struct fit *fit, size_t first, size_t n, double *loss,
+                     struct err *err)
+{
+    if (fit->piece) {
+        if (large_gradient(fit, first, n, loss, err) < 0)
+            return -1;
+    } else {
+        *loss = piece_gradient(fit, first, n, fit->gradient);
+    }
+    *loss += add_l2(fit, n);
+    if (!isfinite(*loss))
+        return diverged(fit, "the loss", err);
+    optim_step(&fit->optim, fit->mlp->parameters, fit->gradient);
+    return ask_on_batch(fit, err);
+}
+
+/* --- one epoch -------------------------------------------------------------------------- */
+
+static bool all_finite(const float *values, size_t n)
+{
+    unsigned n_bad = 0;
+#pragma omp simd reduction(| : n_bad)
+    for (size_t i = 0; i < n; i++)
+        n_bad |= !(fabsf(values[i]) <= 3.4028235e38F);
+    return n_bad == 0;
+}
+
+static void shuffle_rows(struct fit *fit)
+{
+    /* From the identity each time: an epoch's order does not hang on the ones before. */
+    for (size_t i = 0; i < fit->train->n_rows; i++)
+        fit->order[i] = i;
+    rng_shuffle(fit->options->seed, RNG_SHUFFLE, fit->epoch, fit->order,
+                fit->train->n_rows);
+}
+
+static int run_batches(struct fit *fit, double *train_loss, struct err *err)
+{
+    size_t n_rows = fit->train->n_rows;
+    double sum = 0.0;
+    if (fit->order)
+        shuffle_rows(fit);
+    fit->batch = 0;
+    for (size_t first = 0; first < n_rows;
+         first += smaller(fit->batch_size, n_rows - first)) {
+        size_t n = smaller(fit->batch_size, n_rows - first);
+        double loss = 0.0;
+        fit->batch++;
+        if (run_batch(fit, first, n, &loss, err) < 0)
+            return -1;
+        sum += loss * (double)n;
+    }
+    if (!all_finite(fit->mlp->parameters, fit->mlp->n_parameters))
+        return diverged(fit, "a weight", err);
+    *train_loss = sum / (double)n_rows;
+    return 0;
+}
+
+static double validation_loss(struct fit *fit)
+{
+    const struct fit_rows *rows = fit->validation;
+    double sum = 0.0;
+    for (size_t first = 0; first < rows->n_rows; first += fit->ws.max_rows) {
+        size_t n = smaller(fit->ws.max_rows, rows->n_rows - first);
+        sum +=
+            (double)n * mlp_gradient(fit->mlp, &fit->ws, rows->x + first * fit->n_inputs,
+                                     rows->t + first * fit->n_targets, n, NULL);
+    }
+    return sum / (double)rows->n_rows;
+}
+
+/* Notes the epoch in counters and result, and its weights when they may be wanted again. */
+static void note_epoch(struct fit *fit, struct fit_progress *progress)
+{
+    const struct fit_options *o = fit->options;
+    double watched = o->early_stopping ? progress->validation_loss : progress->train_loss;
+    fit->n_no_change = watched > fit->best_loss - o->tol ? fit->n_no_change + 1 : 0;
+    progress->is_best = watched < fit->best_loss;
+    if (progress->is_best)
+        fit->best_loss = watched;
+    fit->result.n_iter = progress->epoch;
+    if (o->early_stopping && !progress->is_best)
+        return;
+    fit->result.best_epoch = progress->epoch;
+    fit->result.train_loss = progress->train_loss;
+    fit->result.validation_loss = progress->validation_loss;
+    if (fit->best)
+        memcpy(fit->best, fit->mlp->parameters,
+               fit->mlp->n_parameters * sizeof *fit->best);
+}
+
+static int run_epoch(struct fit *fit, struct err *err)
+{
+    struct fit_progress progress = {.epoch = fit->epoch, .validation_loss = (double)NAN};
+    if (run_batches(fit, &progress.train_loss, err) < 0)
+        return -1;
+    if (fit->validation) {
+        progress.validation_loss = validation_loss(fit);
+        if (!isfinite(progress.validation_loss))
+            return diverged(fit, "the validation loss", err);
+    }
+    note_epoch(fit, &progress);
+    if (fit->hooks && fit->hooks->on_epoch &&
+        !fit->hooks->on_epoch(fit->hooks->ctx, &progress))
+        return cancelled(err);
+    return 0;
+}
+
+static int run_epochs(struct fit *fit, struct err *err)
+{
+    fit->result.stop = FIT_MAX_ITER;
+    for (fit->epoch = 1; fit->epoch <= fit->options->max_iter; fit->epoch++) {
+        if (run_epoch(fit, err) < 0)
+            return -1;
+        if (fit->n_no_change > fit->options->n_iter_no_change) {
+            fit->result.stop = FIT_NO_CHANGE;
+            break;
+        }
+    }
+    if (fit->best)
+        memcpy(fit->mlp->parameters, fit->best,
+               fit->mlp->n_parameters * sizeof *fit->best);
+    return 0;
+}
+
+int fit_run(struct mlp *mlp, const struct fit_options *options,
+            const struct fit_rows *train, const struct fit_rows *validation,
+            const struct fit_hooks *hooks, struct fit_result *result, struct err *err)
+{
+    struct fit fit = {.mlp = mlp, .options = options, .train = train, .hooks = hooks};
+    if (validation && validation->n_rows > 0)
+        fit.validation = validation;
+    int rc = -1;
+    if (check_input(&fit, err) < 0 || prepare(&fit, err) < 0 || run_epochs(&fit, err) < 0)
+        goto out;
+    *result = fit.result;
+    rc = 0;
+out:
+    release(&fit);
+    return rc;
+}

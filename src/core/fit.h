@@ -1,0 +1,74 @@
+/*
+ * fit: trains one mlp on arrays. Deterministic by seed: the same input gives the same bytes.
+ * The calling thread does all the work; it reports through hooks and never logs.
+ */
+#ifndef CORE_FIT_H
+#define CORE_FIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "core/mlp.h"
+#include "core/optim.h"
+
+struct fit_options {
+    struct optim_options optim;
+    double alpha;      /* L2: alpha/(2 n_batch) ΣW² joins a batch's loss; not biases */
+    size_t batch_size; /* rows; 0: min(200, n_rows); gd always takes all rows */
+    size_t max_iter;   /* epochs, >= 1 */
+    double tol;        /* an epoch improves when it lowers the best loss by tol or more */
+    size_t n_iter_no_change; /* >= 1: one more epoch in a row without improvement stops */
+    /* Watch the validation loss and restore the best weights; without it the training loss
+     * is watched and the last weights stay. */
+    bool early_stopping;
+    bool shuffle; /* permute the rows anew each epoch */
+    uint64_t seed;
+};
+
+/* Rows to learn from. Borrowed. */
+struct fit_rows {
+    const float *x; /* [n_rows x n_inputs] */
+    const float *t; /* [n_rows x n_targets], core/loss.h */
+    size_t n_rows;
+};
+
+struct fit_progress {
+    size_t epoch;      /* finished epochs, from 1 */
+    double train_loss; /* mean over the epoch's batches as they were seen, L2 included */
+    double validation_loss; /* without L2; NaN without validation rows */
+    bool is_best;           /* the watched loss (early_stopping) is the lowest so far */
+};
+
+struct fit_hooks {
+    void *ctx;
+    /* After every mini-batch, and within one of many thousand rows, if not NULL: false stops
+     * with ERR_CANCELLED. Cheap. */
+    bool (*on_batch)(void *ctx);
+    /* After every epoch, if not NULL: false stops with ERR_CANCELLED. */
+    bool (*on_epoch)(void *ctx, const struct fit_progress *progress);
+};
+
+enum fit_stop { FIT_MAX_ITER, FIT_NO_CHANGE };
+
+struct fit_result {
+    size_t n_iter;          /* epochs run */
+    size_t best_epoch;      /* whose weights the net has */
+    double train_loss;      /* of that epoch */
+    double validation_loss; /* of that epoch, or NaN */
+    enum fit_stop stop;
+};
+
+/*
+ * Trains `mlp` (weights already initialised) in place. `validation` may be NULL unless
+ * early_stopping. Errors: ERR_INVALID (no rows, options out of range, early_stopping without
+ * validation rows: the pointer names the option; a class index that the net does not have);
+ * ERR_CANCELLED; ERR_NO_MEMORY; ERR_DIVERGED "diverged" at the first non-finite loss or
+ * weight, naming epoch and batch (both from 1). After an error the weights are unspecified.
+ */
+int fit_run(struct mlp *mlp, const struct fit_options *options,
+            const struct fit_rows *train, const struct fit_rows *validation,
+            const struct fit_hooks *hooks, struct fit_result *result, struct err *err);
+
+#endif
