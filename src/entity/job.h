@@ -1,0 +1,89 @@
+/* job: one training run, from request to result, and its legal state changes. One owner. */
+#ifndef ENTITY_JOB_H
+#define ENTITY_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "entity/dataset.h"
+#include "entity/metrics.h"
+#include "entity/parameters.h"
+#include "table/encoder.h"
+
+#define JOB_ATTEMPTS_MAX    3 /* a job that dies with its process is not tried for ever */
+#define JOB_TRANSITIONS_MAX 64
+
+/* Stored and shown by name; terminal states never change. */
+enum job_state {
+    JOB_QUEUED,
+    JOB_RUNNING,
+    JOB_CANCELLING, /* running, asked to stop */
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+    JOB_STATE_COUNT
+};
+
+const char *job_state_name(enum job_state state);
+
+/* The state of that name, or -1. */
+int job_state_find(const char *name);
+
+/* True when a job may go from one state to the other. */
+bool job_may_move(enum job_state from, enum job_state to);
+bool job_is_terminal(enum job_state state);
+
+struct job_transition {
+    enum job_state state;
+    int64_t at_ms;
+    char cause[80]; /* "submitted", "claimed", "process restarted", … */
+};
+
+/* How far it is; updated while it runs. */
+struct job_progress {
+    uint64_t epoch;         /* finished */
+    double train_loss;      /* NaN before the first epoch */
+    double validation_loss; /* NaN without validation rows */
+    double samples_per_second;
+    double eta_seconds; /* upper bound: early stopping may end it sooner; NaN: unknown */
+};
+
+/* Why it failed. */
+struct job_error {
+    char code[40]; /* "diverged", "bad_data", "out_of_memory", "poison", … or "" */
+    char message[400];
+    char hint[200];
+};
+
+struct job {
+    char id[ID_SIZE];
+    char model[DATASET_NAME_SIZE]; /* name the result is published under */
+    char dataset_id[ID_SIZE];
+    char *target;    /* owned; column name */
+    char **features; /* owned [n_features]; NULL: all but the target */
+    size_t n_features;
+    enum encoder_task task;
+    struct parameters parameters;
+    enum job_state state;
+    struct job_progress progress;
+    struct metrics metrics; /* once succeeded */
+    uint64_t attempts;      /* times it was claimed */
+    uint64_t model_version; /* 0 until succeeded */
+    struct job_error error;
+    int64_t created_at_ms;
+    int64_t started_at_ms;  /* 0: not yet */
+    int64_t finished_at_ms; /* 0: not yet */
+    size_t n_transitions;
+    struct job_transition *transitions; /* owned, oldest first; NULL unless loaded */
+    struct warnings warnings;           /* what training noticed about the columns */
+    int64_t seq;                        /* its place in lists; set by the store */
+};
+
+void job_clear(struct job *job);
+
+/* Stored form of features. Decoding distrusts: ERR_CORRUPT. */
+void job_encode_features(const struct job *job, struct buf *out);
+int job_decode_features(const void *bytes, size_t len, struct job *job, struct err *err);
+
+#endif

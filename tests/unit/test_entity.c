@@ -1,0 +1,313 @@
+/* The nouns: parameters as a table, job states, stored forms. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "entity/job.h"
+#include "entity/metrics.h"
+#include "entity/parameters.h"
+
+static const struct parameters_field *field_of(const char *name)
+{
+    const struct parameters_field *field = parameters_find(name);
+    assert_non_null(field);
+    return field;
+}
+
+/* --- parameters ---------------------------------------------------------------------- */
+
+static void every_field_is_found_by_its_name_and_fits_a_bit_mask(void **state)
+{
+    (void)state;
+    assert_true(parameters_n_fields <= 64);
+    for (size_t i = 0; i < parameters_n_fields; i++) {
+        assert_ptr_equal(parameters_find(parameters_fields[i].name),
+                         &parameters_fields[i]);
+        assert_true(strlen(parameters_fields[i].meaning) > 10);
+    }
+    assert_null(parameters_find("hidden_layer_size"));
+}
+
+static void defaults_of_every_preset_pass_their_own_checks(void **state)
+{
+    (void)state;
+    for (int preset = 0; preset < PARAMETERS_PRESET_COUNT; preset++) {
+        struct parameters parameters;
+        struct err err = {0};
+        parameters_init(&parameters, (enum parameters_preset)preset);
+        assert_string_equal(parameters_choice(&parameters, field_of("preset")),
+                            parameters_preset_name(preset));
+        for (size_t i = 0; i < parameters_n_fields; i++) {
+            const struct parameters_field *field = &parameters_fields[i];
+            struct parameters copy = parameters;
+            if (field->kind == PARAMETERS_REAL)
+                assert_int_equal(parameters_set_real(&copy, field,
+                                                     parameters_real(&parameters, field),
+                                                     &err),
+                                 0);
+            if (field->kind == PARAMETERS_CHOICE)
+                assert_int_equal(
+                    parameters_set_choice(&copy, field,
+                                          parameters_choice(&parameters, field), &err),
+                    0);
+        }
+    }
+}
+
+static void the_lecture_is_the_textbook(void **state)
+{
+    (void)state;
+    struct parameters lecture;
+    parameters_init(&lecture, PARAMETERS_PRESET_LECTURE);
+    assert_int_equal(lecture.n_hidden, 1);
+    assert_int_equal(lecture.hidden_layer_sizes[0], 100);
+    assert_true(lecture.learning_rate == 0.001);
+    assert_int_equal(lecture.max_iter, 10);
+    assert_int_equal(lecture.activation, ACT_LOGISTIC);
+    assert_int_equal(lecture.output_activation, ACT_LOGISTIC);
+    assert_int_equal(lecture.loss, LOSS_SQUARED_ERROR);
+    assert_int_equal(lecture.solver, SOLVER_GD);
+    assert_int_equal(lecture.init, MLP_NORMAL);
+    assert_true(lecture.init_std == 0.1);
+}
+
+static void values_out_of_range_name_field_and_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field;
+        double value;
+    } rows[] = {{"learning_rate", 0},
+                {"learning_rate", -1},
+                {"learning_rate", 1e9},
+                {"momentum", 1},
+                {"beta_1", -0.1},
+                {"epsilon", 0},
+                {"alpha", -1e-9},
+                {"test_fraction", 1},
+                {"validation_fraction", -0.1},
+                {"learning_rate", (double)NAN}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct parameters parameters;
+        struct parameters before;
+        struct err err = {0};
+        char pointer[80];
+        parameters_init(&parameters, PARAMETERS_PRESET_AUTO);
+        before = parameters;
+        snprintf(pointer, sizeof pointer, "/%s", rows[i].field);
+        assert_int_equal(parameters_set_real(&parameters, field_of(rows[i].field),
+                                             rows[i].value, &err),
+                         -1);
+        assert_int_equal(err.code, ERR_INVALID);
+        assert_string_equal(err.slug, "out_of_range");
+        assert_string_equal(err.pointer, pointer);
+        assert_non_null(strstr(err.message, rows[i].field));
+        assert_memory_equal(&parameters, &before, sizeof before);
+    }
+}
+
+static void layer_sizes_are_checked_one_by_one(void **state)
+{
+    (void)state;
+    static const int64_t bad[] = {0, -1, 65537, INT64_MIN};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct parameters parameters = {.n_hidden = 2};
+        struct err err = {0};
+        assert_int_equal(parameters_add_size(&parameters, field_of("hidden_layer_sizes"),
+                                             bad[i], &err),
+                         -1);
+        assert_string_equal(err.pointer, "/hidden_layer_sizes/2");
+        assert_int_equal(parameters.n_hidden, 2);
+    }
+    struct parameters full = {.n_hidden = PARAMETERS_HIDDEN_MAX};
+    struct err err = {0};
+    assert_int_equal(parameters_add_size(&full, field_of("hidden_layer_sizes"), 3, &err),
+                     -1);
+}
+
+static void unknown_choice_lists_what_is_allowed(void **state)
+{
+    (void)state;
+    struct parameters parameters;
+    struct err err = {0};
+    parameters_init(&parameters, PARAMETERS_PRESET_AUTO);
+    assert_int_equal(parameters_set_choice(&parameters, field_of("solver"), "adma", &err),
+                     -1);
+    assert_non_null(strstr(err.message, "gd, sgd, adam"));
+    err_clear(&err);
+    /* softmax is for the output layer only */
+    assert_int_equal(
+        parameters_set_choice(&parameters, field_of("activation"), "softmax", &err), -1);
+    err_clear(&err);
+    assert_int_equal(parameters_set_choice(&parameters, field_of("solver"), "auto", &err),
+                     -1);
+}
+
+static struct parameters unusual_parameters(void)
+{
+    struct parameters parameters;
+    parameters_init(&parameters, PARAMETERS_PRESET_SKLEARN);
+    parameters.n_hidden = 3;
+    parameters.hidden_layer_sizes[0] = 7;
+    parameters.hidden_layer_sizes[1] = 65536;
+    parameters.hidden_layer_sizes[2] = 1;
+    parameters.learning_rate = 0.1 + 0.2;
+    parameters.seed = 9007199254740991;
+    parameters.batch_size = 17;
+    parameters.loss = LOSS_CROSS_ENTROPY;
+    parameters.early_stopping = true;
+    return parameters;
+}
+
+static void stored_parameters_read_back_the_same(void **state)
+{
+    (void)state;
+    struct parameters one = unusual_parameters();
+    struct parameters two;
+    struct buf first;
+    struct buf second;
+    struct err err = {0};
+    buf_init(&first, 10000);
+    buf_init(&second, 10000);
+    parameters_encode(&one, &first);
+    assert_int_equal(parameters_decode(first.bytes, first.len, &two, &err), 0);
+    parameters_encode(&two, &second);
+    assert_string_equal(first.bytes, second.bytes);
+    assert_true(two.learning_rate == one.learning_rate);
+    assert_int_equal(two.seed, one.seed);
+    assert_int_equal(two.n_hidden, 3);
+    buf_clear(&first);
+    buf_clear(&second);
+}
+
+static void stored_parameters_are_distrusted(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"learning_rate=-1\n",
+                                      "learning_rate=x\n",
+                                      "solver=sdg\n",
+                                      "hidden_layer_sizes=0\n",
+                                      "hidden_layer_sizes=3,\n\nx",
+                                      "max_iter=1e300\n",
+                                      "seed=0.5e99\n",
+                                      "no equals sign\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct parameters parameters;
+        struct err err = {0};
+        assert_int_equal(parameters_decode(bad[i], strlen(bad[i]), &parameters, &err),
+                         -1);
+        assert_int_equal(err.code, ERR_CORRUPT);
+    }
+    /* a field of a later version is passed over */
+    struct parameters parameters;
+    struct err err = {0};
+    assert_int_equal(parameters_decode("dropout=0.5\n", 12, &parameters, &err), 0);
+}
+
+/* --- metrics ------------------------------------------------------------------------- */
+
+static void stored_metrics_read_back_and_truncations_are_refused(void **state)
+{
+    (void)state;
+    uint64_t confusion[4] = {5, 1, 0, 7};
+    struct metrics metrics = {0};
+    metrics.parts[METRICS_TRAIN].n_rows = 13;
+    metrics.parts[METRICS_TRAIN].n_classes = 2;
+    metrics.parts[METRICS_TRAIN].classes.accuracy = 12.0 / 13;
+    metrics.parts[METRICS_TRAIN].confusion = confusion;
+    metrics.parts[METRICS_TEST].n_rows = 3;
+    metrics.parts[METRICS_TEST].regression.r2 = 0.25;
+
+    struct buf out;
+    buf_init(&out, 10000);
+    metrics_encode(&metrics, &out);
+    struct metrics back = {0};
+    struct err err = {0};
+    assert_int_equal(metrics_decode(out.bytes, out.len, &back, &err), 0);
+    assert_int_equal(back.parts[METRICS_TRAIN].confusion[3], 7);
+    assert_int_equal(back.parts[METRICS_VALIDATION].n_rows, 0);
+    assert_true(back.parts[METRICS_TEST].regression.r2 == 0.25);
+    metrics_clear(&back);
+    for (size_t len = 1; len < out.len; len++) {
+        err_clear(&err);
+        assert_int_equal(metrics_decode(out.bytes, len, &back, &err), -1);
+        assert_int_equal(err.code, ERR_CORRUPT);
+    }
+    assert_int_equal(metrics_decode("", 0, &back, &err), 0);
+    buf_clear(&out);
+}
+
+/* --- jobs ---------------------------------------------------------------------------- */
+
+static void terminal_states_never_change(void **state)
+{
+    (void)state;
+    static const enum job_state terminal[] = {JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(job_is_terminal(terminal[i]));
+        for (int to = 0; to < JOB_STATE_COUNT; to++)
+            assert_false(job_may_move(terminal[i], (enum job_state)to));
+    }
+    assert_false(job_is_terminal(JOB_QUEUED));
+    assert_false(job_is_terminal(JOB_RUNNING));
+    assert_false(job_is_terminal(JOB_CANCELLING));
+    assert_false(job_may_move(JOB_QUEUED, JOB_SUCCEEDED));
+    assert_false(job_may_move(JOB_CANCELLING, JOB_SUCCEEDED));
+    assert_true(job_may_move(JOB_RUNNING, JOB_QUEUED));
+}
+
+static void states_are_found_by_name(void **state)
+{
+    (void)state;
+    for (int i = 0; i < JOB_STATE_COUNT; i++)
+        assert_int_equal(job_state_find(job_state_name((enum job_state)i)), i);
+    assert_int_equal(job_state_find("paused for ever"), -1);
+}
+
+static void stored_features_read_back_and_truncations_are_refused(void **state)
+{
+    (void)state;
+    char *features[] = {"bill_length_mm", "", "größe"};
+    struct job job = {.features = features, .n_features = 3};
+    struct job back = {0};
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, 1000);
+    job_encode_features(&job, &out);
+    assert_int_equal(job_decode_features(out.bytes, out.len, &back, &err), 0);
+    assert_int_equal(back.n_features, 3);
+    assert_string_equal(back.features[2], "größe");
+    job_clear(&back);
+    for (size_t len = 0; len < out.len; len++) {
+        err_clear(&err);
+        assert_int_equal(job_decode_features(out.bytes, len, &back, &err), -1);
+        assert_int_equal(err.code, ERR_CORRUPT);
+    }
+    buf_clear(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_field_is_found_by_its_name_and_fits_a_bit_mask),
+        cmocka_unit_test(defaults_of_every_preset_pass_their_own_checks),
+        cmocka_unit_test(the_lecture_is_the_textbook),
+        cmocka_unit_test(values_out_of_range_name_field_and_range),
+        cmocka_unit_test(layer_sizes_are_checked_one_by_one),
+        cmocka_unit_test(unknown_choice_lists_what_is_allowed),
+        cmocka_unit_test(stored_parameters_read_back_the_same),
+        cmocka_unit_test(stored_parameters_are_distrusted),
+        cmocka_unit_test(stored_metrics_read_back_and_truncations_are_refused),
+        cmocka_unit_test(terminal_states_never_change),
+        cmocka_unit_test(states_are_found_by_name),
+        cmocka_unit_test(stored_features_read_back_and_truncations_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
