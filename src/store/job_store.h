@@ -1,0 +1,74 @@
+/*
+ * job_store: every line of SQL about jobs; the table is the queue. Functions run inside the
+ * caller's transaction. Every change of state also records a transition.
+ */
+#ifndef STORE_JOB_STORE_H
+#define STORE_JOB_STORE_H
+
+#include "entity/job.h"
+#include "store/db.h"
+
+/* Adds it as queued with its first transition. */
+int job_store_insert(struct db_tx *tx, const struct job *job, struct err *err);
+
+/* Reads one with its transitions. ERR_NOT_FOUND "no_such_job". */
+int job_store_get(struct db_tx *tx, const char *id, struct job *job, struct err *err);
+
+/* Up to `limit` newest first, with seq below `before` (0: from the newest), of one state or
+ * of all (-1). *items [*n] is owned by the caller; transitions are loaded. */
+int job_store_list(struct db_tx *tx, int state, int64_t before, size_t limit,
+                   struct job **items, size_t *n, struct err *err);
+
+/* Claims the oldest queued job: running, attempts + 1, started_at, progress cleared, in one
+ * UPDATE … RETURNING. 1: *job is filled, 0: the queue is empty, -1: failed. */
+int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct err *err);
+
+/* Moves it to another state if job_may_move allows; ERR_CONFLICT "wrong_state" names the
+ * state it is in. Terminal states set finished_at. */
+int job_store_move(struct db_tx *tx, const char *id, enum job_state to, const char *cause,
+                   int64_t now_ms, struct err *err);
+
+/* Writes the progress of a job that is running or cancelling; others are left alone. */
+int job_store_set_progress(struct db_tx *tx, const char *id,
+                           const struct job_progress *progress, struct err *err);
+
+/* One finished epoch of a job's history. */
+struct job_store_epoch {
+    uint64_t epoch;
+    double train_loss;
+    double validation_loss;
+    int64_t at_ms;
+};
+
+/* Appends [n] epochs to the history; one that is there already is replaced (a job that runs
+ * again). */
+int job_store_add_epochs(struct db_tx *tx, const char *id,
+                         const struct job_store_epoch *epochs, size_t n, struct err *err);
+
+/* Removes the history of a job that starts over. */
+int job_store_clear_epochs(struct db_tx *tx, const char *id, struct err *err);
+
+/* running → succeeded with metrics, warnings and the version made. ERR_CONFLICT when it is
+ * in no state for that (cancelling). */
+int job_store_succeed(struct db_tx *tx, const char *id, uint64_t model_version,
+                      const struct metrics *metrics, const struct warnings *warnings,
+                      int64_t now_ms, struct err *err);
+
+/* running or cancelling → failed with the reason. */
+int job_store_fail(struct db_tx *tx, const char *id, const struct job_error *error,
+                   int64_t now_ms, struct err *err);
+
+struct job_store_recovered {
+    size_t n_requeued;  /* running → queued */
+    size_t n_cancelled; /* cancelling → cancelled */
+    size_t n_poison;    /* running with JOB_ATTEMPTS_MAX attempts → failed "poison" */
+};
+
+/* Puts right what a dead process left. Only at start, before any worker. */
+int job_store_recover(struct db_tx *tx, int64_t now_ms,
+                      struct job_store_recovered *result, struct err *err);
+
+/* 1 when a job that is not terminal uses the dataset, 0 when none does, -1 failed. */
+int job_store_uses_dataset(struct db_tx *tx, const char *dataset_id, struct err *err);
+
+#endif
