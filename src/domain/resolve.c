@@ -1,0 +1,320 @@
+#include "domain/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "domain/datasets.h"
+#include "domain/trainer.h"
+
+/* Below this many rows a validation part says nothing, and takes what there is to learn. */
+#define RESOLVE_VALIDATION_ROWS 30
+
+/* True when the field was in the request. */
+static bool is_given(const struct jobs_request *request, const char *field)
+{
+    const struct parameters_field *found = parameters_find(field);
+    return found && (request->given >> (found - parameters_fields) & 1);
+}
+
+/* --- columns ------------------------------------------------------------------------- */
+
+static int check_columns(const struct table *table, const char *list,
+                         const char *const *names, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (table_find(table, names[i]) != SIZE_MAX)
+            continue;
+        char pointer[64];
+        const char *nearest = table_nearest(table, names[i]);
+        snprintf(pointer, sizeof pointer, "/%s/%zu", list, i);
+        return err_set_at(err, ERR_INVALID, "unknown_column", pointer,
+                          "the dataset has no column '%.100s'%s%.100s%s", names[i],
+                          nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                          nearest ? "'?" : "");
+    }
+    return 0;
+}
+
+static bool is_listed(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_chosen(const struct jobs_request *request, const char *target,
+                      const char *name)
+{
+    return strcmp(name, target) != 0 &&
+           (!request->features ||
+            is_listed(name, request->features, request->n_features)) &&
+           !is_listed(name, request->exclude, request->n_exclude);
+}
+
+/* Writes the chosen columns into the job, in the table's order; none chosen explicitly means
+ * all, and stays unsaid. */
+static int choose_features(const struct jobs_request *request, const struct table *table,
+                           struct job *job, struct err *err)
+{
+    if (check_columns(table, "features", request->features, request->n_features, err) <
+            0 ||
+        check_columns(table, "exclude", request->exclude, request->n_exclude, err) < 0)
+        return -1;
+    if (!request->features && request->n_exclude == 0)
+        return 0;
+    if (request->features &&
+        is_listed(job->target, request->features, request->n_features))
+        return err_set_at(err, ERR_INVALID, "target_is_feature", "/features",
+                          "the target '%.100s' cannot be a feature too", job->target);
+    job->features = mem_new(table->n_columns, sizeof *job->features, err);
+    if (!job->features)
+        return -1;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const char *name = table->columns[i].name;
+        if (!is_chosen(request, job->target, name))
+            continue;
+        if (!(job->features[job->n_features] = mem_text(name, strlen(name), err)))
+            return -1;
+        job->n_features++;
+    }
+    if (job->n_features == 0)
+        return err_set_at(err, ERR_INVALID, "no_features", "/exclude",
+                          "no column is left to learn from");
+    return 0;
+}
+
+/* --- loss and output ----------------------------------------------------------------- */
+
+static enum loss default_loss(enum encoder_task task)
+{
+    switch (task) {
+    case ENCODER_BINARY:
+        return LOSS_BINARY_CROSS_ENTROPY;
+    case ENCODER_MULTICLASS:
+        return LOSS_CROSS_ENTROPY;
+    case ENCODER_REGRESSION:
+    case ENCODER_TASK_COUNT:
+        break;
+    }
+    return LOSS_SQUARED_ERROR;
+}
+
+static enum act default_output(enum encoder_task task, enum loss loss)
+{
+    switch (loss) {
+    case LOSS_BINARY_CROSS_ENTROPY:
+        return ACT_LOGISTIC;
+    case LOSS_CROSS_ENTROPY:
+        return ACT_SOFTMAX;
+    case LOSS_SQUARED_ERROR:
+    case LOSS_COUNT:
+        break;
+    }
+    return task == ENCODER_REGRESSION ? ACT_IDENTITY : ACT_LOGISTIC;
+}
+
+static int resolve_loss(struct parameters *parameters, enum encoder_task task,
+                        size_t n_classes, struct err *err)
+{
+    if (parameters->loss == PARAMETERS_AUTO)
+        parameters->loss = (int)default_loss(task);
+    enum loss loss = (enum loss)parameters->loss;
+    bool is_wrong = (loss == LOSS_CROSS_ENTROPY && task == ENCODER_REGRESSION) ||
+                    (loss == LOSS_BINARY_CROSS_ENTROPY && task != ENCODER_BINARY);
+    if (is_wrong)
+        return err_set_at(err, ERR_INVALID, "wrong_loss", "/loss",
+                          "%s does not fit a %s target: leave it out for %s",
+                          loss_name(loss), encoder_task_name(task),
+                          loss_name(default_loss(task)));
+    if (parameters->output_activation == PARAMETERS_AUTO)
+        parameters->output_activation = (int)default_output(task, loss);
+    enum act output = (enum act)parameters->output_activation;
+    size_t n_outputs = trainer_n_outputs(task, loss, n_classes);
+    if (!loss_may_follow(loss, output, n_outputs))
+        return err_set_at(
+            err, ERR_INVALID, "wrong_output_activation", "/output_activation",
+            "output_activation %s does not go with loss %s: leave it out for %s",
+            act_name(output), loss_name(loss), act_name(default_output(task, loss)));
+    return 0;
+}
+
+/* --- rows ---------------------------------------------------------------------------- */
+
+static int resolve_parts(const struct jobs_request *request,
+                         struct parameters *parameters, size_t n_rows, struct err *err)
+{
+    bool is_asked =
+        is_given(request, "early_stopping") || is_given(request, "validation_fraction");
+    if (!is_asked && n_rows < RESOLVE_VALIDATION_ROWS) {
+        parameters->early_stopping = false;
+        parameters->validation_fraction = 0;
+    }
+    if (parameters->early_stopping && parameters->validation_fraction == 0) {
+        if (is_given(request, "validation_fraction"))
+            return err_set_at(err, ERR_INVALID, "out_of_range", "/validation_fraction",
+                              "early_stopping needs a validation_fraction above 0");
+        parameters->validation_fraction = 0.1; /* scikit-learn's */
+    }
+    if (parameters->validation_fraction + parameters->test_fraction > 0.95)
+        return err_set_at(
+            err, ERR_INVALID, "out_of_range", "/test_fraction",
+            "validation_fraction and test_fraction leave less than a twentieth "
+            "of the rows to learn from");
+    if (parameters->early_stopping && n_rows < 3)
+        return err_set_at(err, ERR_INVALID, "too_few_rows", "/early_stopping",
+                          "early_stopping needs at least 3 rows with a target, not %zu",
+                          n_rows);
+    return 0;
+}
+
+static size_t count_labelled(const struct table *table, const char *target)
+{
+    const struct table_column *column = &table->columns[table_find(table, target)];
+    return table->n_rows - (size_t)column->n_missing;
+}
+
+static size_t count_classes(const struct table *table, const char *target,
+                            enum encoder_task task)
+{
+    const struct table_column *column = &table->columns[table_find(table, target)];
+    if (task == ENCODER_REGRESSION)
+        return 0;
+    if (task == ENCODER_BINARY)
+        return 2;
+    /* Of numbers we only need to know here that there are several. */
+    return column->kind == TABLE_CATEGORICAL ? column->n_levels : 3;
+}
+
+/* A lower bound, before the encoded width is known: it refuses the absurd at once. */
+static int check_size(const struct parameters *parameters, size_t n_inputs,
+                      struct err *err)
+{
+    size_t hidden[PARAMETERS_HIDDEN_MAX];
+    size_t n_weights = 0;
+    struct mlp_spec spec;
+    parameters_to_spec(parameters, n_inputs, 1, hidden, &spec);
+    spec.output_activation = ACT_IDENTITY;
+    spec.loss = LOSS_SQUARED_ERROR;
+    if (mlp_count(&spec, &n_weights, err) < 0)
+        return -1;
+    if (n_weights > TRAINER_WEIGHTS_MAX)
+        return err_set_at(err, ERR_INVALID, "too_large", "/hidden_layer_sizes",
+                          "the net would have over %zu weights; at most %d are allowed",
+                          n_weights, TRAINER_WEIGHTS_MAX);
+    return 0;
+}
+
+/* --- all together -------------------------------------------------------------------- */
+
+static int name_model(const struct jobs_request *request, const struct dataset *dataset,
+                      struct job *job, struct err *err)
+{
+    const char *name = request->model ? request->model : dataset->name;
+    if (!id_is_name(name))
+        return err_set_at(
+            err, ERR_INVALID, "bad_name", "/model",
+            "a name has 1 to 128 letters, digits, '.', '_' or '-', and starts "
+            "with a letter or digit");
+    memcpy(job->model, name, strlen(name) + 1);
+    return 0;
+}
+
+static int resolve_with(struct db *db, const struct jobs_request *request,
+                        struct job *job, struct err *err)
+{
+    struct dataset dataset = {0};
+    int result = -1;
+
+    if (datasets_load_column(db, job->dataset_id, job->target, "/target", &dataset, err) <
+        0) {
+        if (err->code == ERR_NOT_FOUND) {
+            err_clear(err);
+            err_set_at(err, ERR_INVALID, "unknown_dataset", "/dataset",
+                       "there is no dataset '%.60s'", job->dataset_id);
+        }
+        return -1;
+    }
+    struct table *table = &dataset.table;
+    if (name_model(request, &dataset, job, err) < 0 ||
+        encoder_task_of(table, job->target, request->task, &job->task, err) < 0 ||
+        choose_features(request, table, job, err) < 0 ||
+        resolve_loss(&job->parameters, job->task,
+                     count_classes(table, job->target, job->task), err) < 0 ||
+        resolve_parts(request, &job->parameters, count_labelled(table, job->target),
+                      err) < 0)
+        goto out;
+    size_t n_inputs = job->features ? job->n_features : table->n_columns - 1;
+    if (n_inputs == 0) {
+        err_set_at(err, ERR_INVALID, "no_features", "/target",
+                   "the target is the only column: there is nothing to learn from");
+        goto out;
+    }
+    result = check_size(&job->parameters, n_inputs, err);
+out:
+    dataset_clear(&dataset);
+    return result;
+}
+
+int resolve_request(struct db *db, const struct jobs_request *request, struct job *job,
+                    struct err *err)
+{
+    struct job made = {.parameters = request->parameters,
+                       .created_at_ms = clock_now_ms()};
+    struct dataset inline_rows = {0};
+    const char *target = request->target ? request->target : "y";
+    int result = -1;
+
+    id_new(made.id, "job");
+    if (request->data &&
+        datasets_create_xy(db, request->data, request->data_len, &inline_rows, err) < 0)
+        return -1;
+    const char *dataset_id = request->data ? inline_rows.id : request->dataset_id;
+    snprintf(made.dataset_id, sizeof made.dataset_id, "%s", dataset_id);
+    if ((made.target = mem_text(target, strlen(target), err)))
+        result = resolve_with(db, request, &made, err);
+    if (result == 0) {
+        *job = made;
+    } else {
+        struct err ignored = {0};
+        if (request->data)
+            datasets_delete(db, inline_rows.id, &ignored);
+        job_clear(&made);
+    }
+    dataset_clear(&inline_rows);
+    return result;
+}
+
+void resolve_failure(const struct err *why, struct job_error *error)
+{
+    static const struct {
+        enum err_code code;
+        const char *slug; /* NULL: the error's own */
+        const char *hint;
+    } rows[] = {
+        {ERR_DIVERGED, "diverged",
+         "lower learning_rate, or set standardize to true if it is off"},
+        {ERR_NO_MEMORY, "out_of_memory",
+         "use a smaller net, fewer columns or fewer rows"},
+        {ERR_TOO_LARGE, "too_large",
+         "use a smaller net, or exclude columns with many levels"},
+        {ERR_STORAGE_FULL, "storage_full",
+         "make room on the disk and submit the job again"},
+        {ERR_NOT_FOUND, "dataset_gone", "upload the dataset again"},
+        {ERR_CORRUPT, "corrupt", "upload the dataset again"},
+        {ERR_INVALID, NULL, "look at the target and the feature columns of the dataset"},
+    };
+    *error = (struct job_error){0};
+    snprintf(error->message, sizeof error->message, "%s", why->message);
+    snprintf(error->code, sizeof error->code, "%s", "internal");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].code != why->code)
+            continue;
+        snprintf(error->code, sizeof error->code, "%s",
+                 rows[i].slug ? rows[i].slug : why->slug);
+        snprintf(error->hint, sizeof error->hint, "%s", rows[i].hint);
+    }
+}

@@ -1,0 +1,369 @@
+#include "domain/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/mat.h"
+#include "core/weights.h"
+#include "domain/datasets.h"
+#include "domain/reporter.h"
+#include "domain/scores.h"
+#include "store/job_store.h"
+#include "table/encoder_codec.h"
+#include "table/split.h"
+
+/* A training under way; everything is owned. */
+struct training {
+    struct dataset dataset;
+    struct split split;
+    struct encoder encoder;
+    struct mlp mlp;
+    size_t n_outputs;
+    size_t n_targets;
+    float *x[METRICS_PART_COUNT]; /* [n_rows x n_features] */
+    float *t[METRICS_PART_COUNT]; /* [n_rows x n_targets] */
+    size_t n_rows[METRICS_PART_COUNT];
+    char dataset_sha256[DIGEST_HEX_SIZE];
+    size_t *labelled; /* rows that have a target */
+    size_t n_labelled;
+};
+
+static void training_clear(struct training *training)
+{
+    dataset_clear(&training->dataset);
+    split_clear(&training->split);
+    encoder_clear(&training->encoder);
+    mlp_clear(&training->mlp);
+    for (int part = 0; part < METRICS_PART_COUNT; part++) {
+        free(training->x[part]);
+        free(training->t[part]);
+    }
+    free(training->labelled);
+}
+
+size_t trainer_n_outputs(enum encoder_task task, enum loss loss, size_t n_classes)
+{
+    bool is_single = task == ENCODER_REGRESSION || loss == LOSS_BINARY_CROSS_ENTROPY ||
+                     (task == ENCODER_BINARY && loss == LOSS_SQUARED_ERROR);
+    return is_single ? 1 : n_classes;
+}
+
+/* --- preparing ----------------------------------------------------------------------- */
+
+static int bad_data(struct err *err, const char *slug, const char *message)
+{
+    return err_set(err, ERR_INVALID, slug, "%s", message);
+}
+
+static bool has_target(const struct table_column *target, size_t row)
+{
+    return target->kind == TABLE_CATEGORICAL ? target->codes[row] != TABLE_MISSING
+                                             : !isnan(target->values[row]);
+}
+
+static int find_labelled(struct training *training, const char *target, struct err *err)
+{
+    const struct table *table = &training->dataset.table;
+    size_t column = table_find(table, target);
+    if (column == SIZE_MAX)
+        return bad_data(err, "bad_data", "the dataset lost its target column");
+    training->labelled = mem_new(table->n_rows, sizeof *training->labelled, err);
+    if (!training->labelled)
+        return -1;
+    for (size_t row = 0; row < table->n_rows; row++)
+        if (has_target(&table->columns[column], row))
+            training->labelled[training->n_labelled++] = row;
+    return 0;
+}
+
+/* Class index of each labelled row for stratifying; NULL for a regression. */
+static int find_classes(const struct training *training, const struct job *job,
+                        uint32_t **classes, size_t *n_classes, struct err *err)
+{
+    const struct table *table = &training->dataset.table;
+    *classes = NULL;
+    *n_classes = 0;
+    if (job->task == ENCODER_REGRESSION)
+        return 0;
+
+    struct encoder whole = {0};
+    float *codes = mem_new(training->n_labelled, sizeof *codes, err);
+    uint32_t *found = mem_new(training->n_labelled, sizeof *found, err);
+    struct encoder_options options = {.target = job->target, .task = (int)job->task};
+    int result = codes && found ? encoder_fit(&whole, table, &options, training->labelled,
+                                              training->n_labelled, NULL, err)
+                                : -1;
+    if (result == 0) {
+        encoder_transform_target(&whole, table, training->labelled, training->n_labelled,
+                                 codes);
+        for (size_t i = 0; i < training->n_labelled; i++)
+            found[i] = (uint32_t)codes[i];
+        *classes = found;
+        *n_classes = whole.target.n_classes;
+        found = NULL;
+    }
+    free(codes);
+    free(found);
+    encoder_clear(&whole);
+    return result;
+}
+
+static int split_training(struct training *training, const struct job *job,
+                          struct err *err)
+{
+    uint32_t *classes = NULL;
+    size_t n_classes = 0;
+    if (find_classes(training, job, &classes, &n_classes, err) < 0)
+        return -1;
+    int result =
+        split_rows(&training->split, training->labelled, classes, training->n_labelled,
+                   n_classes, job->parameters.validation_fraction,
+                   job->parameters.test_fraction, job->parameters.seed, err);
+    free(classes);
+    return result;
+}
+
+static enum encoder_range target_range(const struct parameters *parameters)
+{
+    if (!parameters->standardize && parameters->output_activation != ACT_LOGISTIC &&
+        parameters->output_activation != ACT_TANH)
+        return ENCODER_AS_IS;
+    switch ((enum act)parameters->output_activation) {
+    case ACT_LOGISTIC:
+        return ENCODER_UNIT;
+    case ACT_TANH:
+        return ENCODER_SYMMETRIC;
+    case ACT_RELU: /* a relu output reaches [0, ∞) */
+        return ENCODER_UNIT;
+    case ACT_IDENTITY:
+    case ACT_SOFTMAX:
+    case ACT_COUNT:
+        break;
+    }
+    return ENCODER_STANDARD;
+}
+
+static int fit_encoder(struct training *training, const struct job *job,
+                       struct warnings *warnings, struct err *err)
+{
+    const struct table *table = &training->dataset.table;
+    bool *is_feature = NULL;
+    int result = -1;
+
+    if (job->features) {
+        is_feature = mem_new(table->n_columns, sizeof *is_feature, err);
+        if (!is_feature)
+            return -1;
+        for (size_t i = 0; i < job->n_features; i++) {
+            size_t column = table_find(table, job->features[i]);
+            if (column != SIZE_MAX)
+                is_feature[column] = true;
+        }
+    }
+    struct encoder_options options = {
+        .target = job->target,
+        .is_feature = is_feature,
+        .task = (int)job->task,
+        .standardize = job->parameters.standardize,
+        .range = target_range(&job->parameters),
+    };
+    result = encoder_fit(&training->encoder, table, &options, training->split.rows,
+                         training->split.n_train, warnings, err);
+    free(is_feature);
+    return result;
+}
+
+/* Class codes [n] become 0/1 rows [n x k], for losses that compare every output. */
+static int spread_classes(float **t, size_t n, size_t k, struct err *err)
+{
+    float *spread = mem_new(n * k, sizeof *spread, err);
+    if (!spread)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        spread[i * k + (size_t)(*t)[i]] = 1;
+    free(*t);
+    *t = spread;
+    return 0;
+}
+
+static int encode_part(struct training *training, enum metrics_part part,
+                       const size_t *rows, size_t n, struct err *err)
+{
+    const struct table *table = &training->dataset.table;
+    size_t width = training->encoder.n_features;
+    if (width && n > TRAINER_NUMBERS_MAX / width)
+        return err_set(
+            err, ERR_TOO_LARGE, "too_large",
+            "%zu rows of %zu encoded columns are more than the %d numbers allowed", n,
+            width, TRAINER_NUMBERS_MAX);
+    training->n_rows[part] = n;
+    training->x[part] = mem_new(n * width, sizeof **training->x, err);
+    training->t[part] = mem_new(n, sizeof **training->t, err);
+    if (!training->x[part] || !training->t[part])
+        return -1;
+    encoder_transform(&training->encoder, table, rows, n, training->x[part]);
+    encoder_transform_target(&training->encoder, table, rows, n, training->t[part]);
+    return training->n_targets > 1
+               ? spread_classes(&training->t[part], n, training->n_targets, err)
+               : 0;
+}
+
+static int encode_parts(struct training *training, struct err *err)
+{
+    const struct split *split = &training->split;
+    if (encode_part(training, METRICS_TRAIN, split->rows, split->n_train, err) < 0 ||
+        encode_part(training, METRICS_VALIDATION, split_validation(split),
+                    split->n_validation, err) < 0)
+        return -1;
+    return encode_part(training, METRICS_TEST, split_test(split), split->n_test, err);
+}
+
+static int make_net(struct training *training, const struct job *job, struct err *err)
+{
+    size_t hidden[PARAMETERS_HIDDEN_MAX];
+    size_t n_parameters = 0;
+    struct mlp_spec spec;
+    parameters_to_spec(&job->parameters, training->encoder.n_features,
+                       training->n_outputs, hidden, &spec);
+    if (mlp_count(&spec, &n_parameters, err) < 0)
+        return -1;
+    if (n_parameters > TRAINER_WEIGHTS_MAX)
+        return err_set(err, ERR_TOO_LARGE, "too_large",
+                       "the net would have %zu weights; at most %d are allowed",
+                       n_parameters, TRAINER_WEIGHTS_MAX);
+    if (mlp_new(&spec, &training->mlp, err) < 0)
+        return -1;
+    mlp_init_weights(&training->mlp, (enum mlp_init)job->parameters.init,
+                     job->parameters.init_std, job->parameters.seed);
+    return 0;
+}
+
+static int prepare(struct training *training, struct db *db, const struct job *job,
+                   struct warnings *warnings, struct err *err)
+{
+    if (datasets_load(db, job->dataset_id, 0, SIZE_MAX, &training->dataset, NULL, err) <
+            0 ||
+        find_labelled(training, job->target, err) < 0 ||
+        split_training(training, job, err) < 0 ||
+        fit_encoder(training, job, warnings, err) < 0)
+        return -1;
+    training->n_outputs = trainer_n_outputs(job->task, (enum loss)job->parameters.loss,
+                                            training->encoder.target.n_classes);
+    training->n_targets =
+        loss_n_targets((enum loss)job->parameters.loss, training->n_outputs);
+    if (encode_parts(training, err) < 0)
+        return -1;
+    memcpy(training->dataset_sha256, training->dataset.sha256, DIGEST_HEX_SIZE);
+    dataset_clear(&training->dataset); /* the encoded parts are all that is needed now */
+    return make_net(training, job, err);
+}
+
+/* --- training and packing ------------------------------------------------------------ */
+
+static int fit(struct training *training, struct reporter *reporter, struct err *err)
+{
+    struct fit_options options;
+    struct fit_result result;
+    struct fit_rows parts[METRICS_PART_COUNT];
+    for (int part = 0; part < METRICS_PART_COUNT; part++)
+        parts[part] = (struct fit_rows){training->x[part], training->t[part],
+                                        training->n_rows[part]};
+    const struct fit_hooks hooks = reporter_hooks(reporter);
+
+    parameters_to_fit(&reporter->job->parameters, &options);
+    int status =
+        fit_run(&training->mlp, &options, &parts[METRICS_TRAIN],
+                training->n_rows[METRICS_VALIDATION] ? &parts[METRICS_VALIDATION] : NULL,
+                &hooks, &result, err);
+    /* A hook that could not write is the real reason of the stop. */
+    if (status < 0 && reporter->err.code != ERR_NONE)
+        *err = reporter->err;
+    return status < 0 ? -1 : reporter_finish(reporter, err);
+}
+
+static int pack(const struct training *training, const struct job *job,
+                struct model_version *version, struct err *err)
+{
+    struct buf encoder;
+    struct buf weights;
+    int result = -1;
+
+    buf_init(&encoder, SIZE_MAX);
+    buf_init(&weights, SIZE_MAX);
+    encoder_codec_encode(&training->encoder, &encoder);
+    weights_encode(&training->mlp, &weights);
+    if (buf_check(&encoder, err) < 0 || buf_check(&weights, err) < 0)
+        goto out;
+    id_new(version->id, "mv");
+    memcpy(version->model, job->model, sizeof version->model);
+    memcpy(version->job_id, job->id, sizeof version->job_id);
+    memcpy(version->dataset_id, job->dataset_id, sizeof version->dataset_id);
+    memcpy(version->dataset_sha256, training->dataset_sha256, DIGEST_HEX_SIZE);
+    version->task = job->task;
+    version->parameters = job->parameters;
+    version->n_weights = training->mlp.n_parameters;
+    digest_hex(weights.bytes, weights.len, version->weights_sha256);
+    snprintf(version->libraries, sizeof version->libraries, "%.90s; kernel %.24s",
+             mat_config(), mat_kernel());
+    version->created_at_ms = clock_now_ms();
+    version->encoder = buf_take(&encoder, &version->encoder_len);
+    version->weights = buf_take(&weights, &version->weights_len);
+    result = version->encoder && version->weights ? 0 : err_no_memory(err);
+out:
+    buf_clear(&encoder);
+    buf_clear(&weights);
+    return result;
+}
+
+static int score(const struct training *training, struct metrics *metrics,
+                 struct err *err)
+{
+    for (int part = 0; part < METRICS_PART_COUNT; part++) {
+        const struct scores_rows rows = {training->x[part], training->t[part],
+                                         training->n_rows[part], training->n_targets};
+        if (rows.n_rows && scores_of(&training->encoder, &training->mlp, &rows,
+                                     &metrics->parts[part], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int start_over(struct db *db, const struct job *job, struct err *err)
+{
+    struct db_tx *tx = NULL;
+    if (job->attempts <= 1)
+        return 0;
+    if (db_begin(db, DB_WRITE, &tx, err) < 0)
+        return -1;
+    return db_end(tx, job_store_clear_epochs(tx, job->id, err), err);
+}
+
+int trainer_run(struct db *db, const struct job *job, const atomic_bool *stop,
+                struct model_version *version, struct warnings *warnings, struct err *err)
+{
+    struct training training = {0};
+    struct model_version made = {0};
+    int result = -1;
+    struct reporter *reporter = mem_new(1, sizeof *reporter, err);
+    if (!reporter)
+        return -1;
+
+    if (start_over(db, job, err) < 0 || prepare(&training, db, job, warnings, err) < 0)
+        goto out;
+    reporter_init(reporter, db, job, stop, training.n_rows[METRICS_TRAIN]);
+    if (fit(&training, reporter, err) < 0 || score(&training, &made.metrics, err) < 0 ||
+        pack(&training, job, &made, err) < 0)
+        goto out;
+    *version = made;
+    made = (struct model_version){0};
+    result = 0;
+out:
+    free(reporter);
+    training_clear(&training);
+    model_version_clear(&made);
+    return result;
+}
