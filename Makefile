@@ -194,10 +194,13 @@ check-headers:
 	$(Q)for h in $(HEADERS); do \
 	  $(CC) $(ALL_CFLAGS) -fsyntax-only -x c -include $$h /dev/null || exit 1; done
 
+# The version's quotes would not survive the inner shell.
+TIDY_FLAGS = $(filter-out -DMLPD_VERSION=%,$(BASE_FLAGS)) -DMLPD_VERSION=__FILE__ $(PKG_CFLAGS)
+
 check-tidy:
 	@echo "  TIDY"
 	$(Q)printf '%s\n' $(wildcard src/*.c src/*/*.c) | \
-	  xargs -P $$(nproc) -n 4 sh -c 'clang-tidy-14 --quiet "$$@" -- $(BASE_FLAGS) $(PKG_CFLAGS) 2>/dev/null' sh
+	  xargs -P $$(nproc) -n 4 sh -c 'clang-tidy-14 --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null' sh
 
 # --- set-up --------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ int predict_api_create(void *service, const struct request *request,
                        struct response *response, struct err *err)
 {
     struct service *our = service;
-    const struct predictor_model *model = NULL;
+    struct predictor_model *model = NULL;
     uint64_t version = 0;
 
     if (model_api_version(request, &version, err) < 0 ||

@@ -19,11 +19,12 @@ void digest_print(const unsigned char sum[static DIGEST_SIZE],
                   char out[static DIGEST_HEX_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
+    char *digit = out;
     for (size_t i = 0; i < DIGEST_SIZE; i++) {
-        out[2 * i] = digits[sum[i] >> 4];
-        out[2 * i + 1] = digits[sum[i] & 15];
+        *digit++ = digits[sum[i] >> 4];
+        *digit++ = digits[sum[i] & 15];
     }
-    out[2 * DIGEST_SIZE] = '\0';
+    *digit = '\0';
 }
 
 void digest_hex(const void *bytes, size_t len, char out[static DIGEST_HEX_SIZE])

@@ -20,9 +20,9 @@ static int scan_fail(const struct json_scan *scan, const char *what, struct err 
             column = 1;
         }
     }
-    return err_set(err, ERR_MALFORMED, "invalid_json",
-                   "the body is not valid JSON: line %zu, column %zu: %s", line, column,
-                   what);
+    err_set(err, ERR_MALFORMED, "invalid_json",
+            "the body is not valid JSON: line %zu, column %zu: %s", line, column, what);
+    return -1;
 }
 
 static void skip_space(struct json_scan *scan)

@@ -210,14 +210,13 @@ static int load_chunk(struct load *load, struct table_column *column, size_t ind
                                  end - begin, err) < 0)
         return -1;
     size_t from = load->first > begin ? load->first : begin;
-    size_t to = least(load->first + load->n, end);
-    if (column->kind == TABLE_CATEGORICAL)
+    size_t n = least(load->first + load->n, end) - from;
+    if (column->codes)
         memcpy(column->codes + (from - load->first), load->scratch.codes + (from - begin),
-               (to - from) * sizeof *column->codes);
-    else
+               n * sizeof *column->codes);
+    if (column->values)
         memcpy(column->values + (from - load->first),
-               load->scratch.values + (from - begin),
-               (to - from) * sizeof *column->values);
+               load->scratch.values + (from - begin), n * sizeof *column->values);
     return 0;
 }
 
@@ -288,18 +287,8 @@ out:
     return 0;
 }
 
-static int unknown_column(const struct table *table, const char *column,
-                          const char *pointer, struct err *err)
-{
-    const char *nearest = table_nearest(table, column);
-    return err_set_at(err, ERR_INVALID, "unknown_column", pointer,
-                      "the dataset has no column '%.100s'%s%.100s%s", column,
-                      nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                      nearest ? "'?" : "");
-}
-
-int datasets_load_column(struct db *db, const char *id, const char *column,
-                         const char *pointer, struct dataset *dataset, struct err *err)
+int datasets_load_target(struct db *db, const char *id, const char *column,
+                         struct dataset *dataset, struct err *err)
 {
     struct dataset loaded = {0};
     struct load load = {.id = id};
@@ -310,7 +299,7 @@ int datasets_load_column(struct db *db, const char *id, const char *column,
         goto out;
     size_t index = table_find(&loaded.table, column);
     if (index == SIZE_MAX) {
-        unknown_column(&loaded.table, column, pointer, err);
+        table_unknown(&loaded.table, column, "unknown_target", "/target", err);
         goto out;
     }
     load.n_rows = load.n = loaded.table.n_rows;

@@ -39,10 +39,10 @@ int datasets_list(struct db *db, int64_t before, size_t limit, struct dataset **
 int datasets_load(struct db *db, const char *id, size_t first, size_t n,
                   struct dataset *dataset, size_t *n_rows, struct err *err);
 
-/* Loads one column of all rows; the others stay without values. ERR_INVALID
- * "unknown_column" at `pointer` with the nearest name. */
-int datasets_load_column(struct db *db, const char *id, const char *column,
-                         const char *pointer, struct dataset *dataset, struct err *err);
+/* Loads one column of all rows; the others stay without values. ERR_INVALID "unknown_target"
+ * at "/target", with the nearest name. */
+int datasets_load_target(struct db *db, const char *id, const char *column,
+                         struct dataset *dataset, struct err *err);
 
 /* Removes it. ERR_CONFLICT "dataset_in_use" while a job needs it. */
 int datasets_delete(struct db *db, const char *id, struct err *err);

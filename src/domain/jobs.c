@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -253,6 +254,21 @@ static int settle(struct jobs *jobs, const struct job *job, const struct err *wh
     return db_end(tx, job_store_fail(tx, job->id, &error, clock_now_ms(), err), err);
 }
 
+/* Records how the job ended, as soon as the database takes it: a full disk must not leave a
+ * job that runs for ever. Gives up when the server stops; the next start finds it running. */
+static int settle_somehow(struct jobs *jobs, const struct job *job, const struct err *why,
+                          struct err *err)
+{
+    const struct timespec pause = {.tv_sec = 1};
+    while (settle(jobs, job, why, err) < 0) {
+        if (atomic_load(&jobs->is_stopping) || err->code == ERR_NOT_FOUND)
+            return -1;
+        nanosleep(&pause, NULL);
+        err_clear(err);
+    }
+    return 0;
+}
+
 static void conclude(struct jobs *jobs, struct running *item, int trained,
                      const struct model_version *version, const struct warnings *warnings,
                      struct err *why)
@@ -270,7 +286,7 @@ static void conclude(struct jobs *jobs, struct running *item, int trained,
     /* A cancel that came in after the last mini-batch wins over the finished net. */
     if (trained == 0 && why->code == ERR_CONFLICT)
         *why = (struct err){.code = ERR_CANCELLED};
-    if (settle(jobs, &item->job, why, &err) == 0)
+    if (settle_somehow(jobs, &item->job, why, &err) == 0)
         snprintf(detail, sizeof detail, "%s: %s",
                  why->code == ERR_CANCELLED ? "stopped" : "failed", why->message);
     else
@@ -278,24 +294,24 @@ static void conclude(struct jobs *jobs, struct running *item, int trained,
     report(jobs, &item->job, detail);
 }
 
-void jobs_run(void *ctx, void *taken)
+void jobs_run(void *ctx, void *item)
 {
     struct jobs *jobs = ctx;
-    struct running *item = taken;
+    struct running *running = item;
     struct model_version version = {0};
     struct warnings warnings = {0};
     struct err why = {0};
 
-    report(jobs, &item->job, "running");
-    look_again(jobs, item);
-    int trained =
-        trainer_run(jobs->options.db, &item->job, &item->stop, &version, &warnings, &why);
-    conclude(jobs, item, trained, &version, &warnings, &why);
-    delist(jobs, item);
+    report(jobs, &running->job, "running");
+    look_again(jobs, running);
+    int trained = trainer_run(jobs->options.db, &running->job, &running->stop, &version,
+                              &warnings, &why);
+    conclude(jobs, running, trained, &version, &warnings, &why);
+    delist(jobs, running);
     model_version_clear(&version);
     warnings_clear(&warnings);
-    job_clear(&item->job);
-    free(item);
+    job_clear(&running->job);
+    free(running);
 }
 
 void jobs_stop(struct jobs *jobs)

@@ -67,9 +67,10 @@ int jobs_list(struct jobs *jobs, int state, int64_t before, size_t limit,
  * more. ERR_CONFLICT "too_late" when it has succeeded or failed. *job is its state then. */
 int jobs_cancel(struct jobs *jobs, const char *id, struct job *job, struct err *err);
 
-/* For a pool (work/pool.h): claims the oldest queued job; trains and publishes it. */
-int jobs_take(void *jobs, void **item);
-void jobs_run(void *jobs, void *item);
+/* For a pool (work/pool.h), with the struct jobs as ctx: claims the oldest queued job; trains
+ * and publishes it. */
+int jobs_take(void *ctx, void **item);
+void jobs_run(void *ctx, void *item);
 
 /* Tells all running jobs to stop; they go back to the queue and run again at the next start.
  * No job is taken any more. */

@@ -130,9 +130,8 @@ static size_t oldest(const struct predictor *predictor)
     return found;
 }
 
-static const struct predictor_model *take_cached(struct predictor *predictor,
-                                                 const char *name, uint64_t version,
-                                                 uint64_t *generation)
+static struct predictor_model *take_cached(struct predictor *predictor, const char *name,
+                                           uint64_t version, uint64_t *generation)
 {
     struct predictor_model *model = NULL;
     pthread_mutex_lock(&predictor->lock);
@@ -174,7 +173,7 @@ static void share(struct predictor *predictor, struct predictor_model *model,
 }
 
 int predictor_get(struct predictor *predictor, const char *name, uint64_t version,
-                  const struct predictor_model **model, struct err *err)
+                  struct predictor_model **model, struct err *err)
 {
     uint64_t generation;
     *model = take_cached(predictor, name, version, &generation);
@@ -188,12 +187,10 @@ int predictor_get(struct predictor *predictor, const char *name, uint64_t versio
     return 0;
 }
 
-void predictor_put(struct predictor *predictor, const struct predictor_model *model)
+void predictor_put(struct predictor *predictor, struct predictor_model *model)
 {
-    struct predictor_model *unused = NULL;
     pthread_mutex_lock(&predictor->lock);
-    /* The caller only borrowed it to read; the counter is the cache's. */
-    unused = release((struct predictor_model *)(uintptr_t)model);
+    struct predictor_model *unused = release(model);
     pthread_mutex_unlock(&predictor->lock);
     if (unused)
         model_free(unused);

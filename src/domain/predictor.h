@@ -15,7 +15,7 @@
 #include "table/encoder.h"
 #include "table/warnings.h"
 
-/* One loaded version. */
+/* One loaded version. Users read it; only the cache writes its own fields. */
 struct predictor_model {
     char name[DATASET_NAME_SIZE];
     uint64_t version;
@@ -38,8 +38,8 @@ void predictor_close(
 /* The model of that name and version (0: the newest), loaded if need be; give it back with
  * predictor_put. ERR_NOT_FOUND, ERR_CORRUPT. */
 int predictor_get(struct predictor *predictor, const char *name, uint64_t version,
-                  const struct predictor_model **model, struct err *err);
-void predictor_put(struct predictor *predictor, const struct predictor_model *model);
+                  struct predictor_model **model, struct err *err);
+void predictor_put(struct predictor *predictor, struct predictor_model *model);
 
 /* Forgets what is cached under the name: a version was added or removed. */
 void predictor_forget(struct predictor *predictor, const char *name);

@@ -28,12 +28,8 @@ static int check_columns(const struct table *table, const char *list,
         if (table_find(table, names[i]) != SIZE_MAX)
             continue;
         char pointer[64];
-        const char *nearest = table_nearest(table, names[i]);
         snprintf(pointer, sizeof pointer, "/%s/%zu", list, i);
-        return err_set_at(err, ERR_INVALID, "unknown_column", pointer,
-                          "the dataset has no column '%.100s'%s%.100s%s", names[i],
-                          nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                          nearest ? "'?" : "");
+        return table_unknown(table, names[i], "unknown_column", pointer, err);
     }
     return 0;
 }
@@ -229,8 +225,7 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
     struct dataset dataset = {0};
     int result = -1;
 
-    if (datasets_load_column(db, job->dataset_id, job->target, "/target", &dataset, err) <
-        0) {
+    if (datasets_load_target(db, job->dataset_id, job->target, &dataset, err) < 0) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
             err_set_at(err, ERR_INVALID, "unknown_dataset", "/dataset",

@@ -80,49 +80,24 @@ static int find_labelled(struct training *training, const char *target, struct e
     return 0;
 }
 
-/* Class index of each labelled row for stratifying; NULL for a regression. */
-static int find_classes(const struct training *training, const struct job *job,
-                        uint32_t **classes, size_t *n_classes, struct err *err)
-{
-    const struct table *table = &training->dataset.table;
-    *classes = NULL;
-    *n_classes = 0;
-    if (job->task == ENCODER_REGRESSION)
-        return 0;
-
-    struct encoder whole = {0};
-    float *codes = mem_new(training->n_labelled, sizeof *codes, err);
-    uint32_t *found = mem_new(training->n_labelled, sizeof *found, err);
-    struct encoder_options options = {.target = job->target, .task = (int)job->task};
-    int result = codes && found ? encoder_fit(&whole, table, &options, training->labelled,
-                                              training->n_labelled, NULL, err)
-                                : -1;
-    if (result == 0) {
-        encoder_transform_target(&whole, table, training->labelled, training->n_labelled,
-                                 codes);
-        for (size_t i = 0; i < training->n_labelled; i++)
-            found[i] = (uint32_t)codes[i];
-        *classes = found;
-        *n_classes = whole.target.n_classes;
-        found = NULL;
-    }
-    free(codes);
-    free(found);
-    encoder_clear(&whole);
-    return result;
-}
-
 static int split_training(struct training *training, const struct job *job,
                           struct err *err)
 {
-    uint32_t *classes = NULL;
+    const struct table *table = &training->dataset.table;
+    size_t n = training->n_labelled;
+    bool is_stratified = job->task != ENCODER_REGRESSION;
     size_t n_classes = 0;
-    if (find_classes(training, job, &classes, &n_classes, err) < 0)
-        return -1;
-    int result =
-        split_rows(&training->split, training->labelled, classes, training->n_labelled,
-                   n_classes, job->parameters.validation_fraction,
-                   job->parameters.test_fraction, job->parameters.seed, err);
+    uint32_t *classes = is_stratified ? mem_new(n, sizeof *classes, err) : NULL;
+    int result = -1;
+
+    if (is_stratified &&
+        (!classes || encoder_classes(table, job->target, job->task, training->labelled, n,
+                                     classes, &n_classes, err) < 0))
+        goto out;
+    result = split_rows(&training->split, training->labelled, classes, n, n_classes,
+                        job->parameters.validation_fraction,
+                        job->parameters.test_fraction, job->parameters.seed, err);
+out:
     free(classes);
     return result;
 }

@@ -51,7 +51,7 @@ bool job_is_terminal(enum job_state state)
 void job_clear(struct job *job)
 {
     free(job->target);
-    for (size_t i = 0; i < job->n_features; i++)
+    for (size_t i = 0; job->features && i < job->n_features; i++)
         free(job->features[i]);
     free(job->features);
     metrics_clear(&job->metrics);

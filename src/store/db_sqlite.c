@@ -99,7 +99,7 @@ static char *path_of_new(const char *path)
     const char *slash = folder && strcmp(folder, "/") == 0 ? "" : "/";
     if (folder && again && asprintf(&whole, "%s%s%s", folder, slash, basename(again)) < 0)
         whole = NULL;
-    int cause = errno;
+    int cause = copy && again ? errno : ENOMEM;
     free(folder);
     free(again);
     free(copy);

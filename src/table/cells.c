@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "base/decimal.h"
 #include "base/mem.h"
@@ -12,10 +13,12 @@
 /* Below this, looking at every name is as fast as an index. */
 #define CELLS_INDEXED_FROM 16
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void cells_init(struct cells *cells, size_t max_bytes)
 {
     *cells = (struct cells){0};
-    buf_init(&cells->arena, max_bytes);
+    buf_init(&cells->arena, max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX);
 }
 
 void cells_clear(struct cells *cells)
@@ -27,6 +30,28 @@ void cells_clear(struct cells *cells)
     text_map_clear(&cells->index);
     buf_clear(&cells->arena);
     cells_init(cells, cells->arena.limit);
+}
+
+/* Asks for huge pages: the first touch of a page costs more than reading its text does. */
+static void ask_for_huge_pages(void *bytes, size_t len)
+{
+    uintptr_t start = ((uintptr_t)bytes + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t end = ((uintptr_t)bytes + len) & ~(uintptr_t)(HUGE_PAGE - 1);
+    if (start < end)
+        (void)madvise((char *)bytes + (start - (uintptr_t)bytes), end - start,
+                      MADV_HUGEPAGE);
+}
+
+void cells_reserve(struct cells *cells, size_t n_bytes, size_t n_cells)
+{
+    size_t left = cells->arena.limit - cells->arena.len;
+    if (buf_reserve(&cells->arena, n_bytes < left ? n_bytes : left))
+        ask_for_huge_pages(cells->arena.bytes, cells->arena.capacity);
+    cells->arena.out_of_memory = false; /* it was only a wish */
+    if (n_cells < SIZE_MAX - cells->n_ends &&
+        mem_grow(&cells->ends, &cells->ends_capacity, cells->n_ends + n_cells,
+                 sizeof *cells->ends, NULL) == 0)
+        ask_for_huge_pages(cells->ends, cells->ends_capacity * sizeof *cells->ends);
 }
 
 static size_t find(const struct cells *cells, const char *name, size_t len)
@@ -134,7 +159,7 @@ int cells_add(struct cells *cells, const char *text, size_t len, struct err *err
         memcpy(cells->arena.bytes + cells->arena.len, text, len);
         cells->arena.len += len;
     }
-    cells->ends[cells->n_ends++] = cells->arena.len;
+    cells->ends[cells->n_ends++] = (uint32_t)cells->arena.len;
     return 0;
 }
 
@@ -146,8 +171,8 @@ void cells_end_row(struct cells *cells)
 const char *cells_get(const struct cells *cells, size_t row, size_t column, size_t *len)
 {
     size_t at = row * cells->n_columns + column;
-    uint64_t start = at ? cells->ends[at - 1] : 0;
-    *len = (size_t)(cells->ends[at] - start);
+    size_t start = at ? cells->ends[at - 1] : 0;
+    *len = cells->ends[at] - start;
     return *len ? cells->arena.bytes + start : "";
 }
 

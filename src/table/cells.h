@@ -23,16 +23,20 @@ struct cells {
     char **names; /* owned [n_columns], unique, not empty */
     size_t n_rows;
     struct buf arena; /* owned: the text of all cells, one behind the other */
-    uint64_t *ends;   /* owned [n_rows * n_columns]: where each cell ends in the arena */
+    uint32_t *ends;   /* owned [n_rows * n_columns]: where each cell ends in the arena */
     size_t n_ends;    /* cells so far, those of an unfinished row included */
     size_t names_capacity;
     size_t ends_capacity;
     struct text_map index; /* name → column; filled only once there are many columns */
 };
 
-/* An empty rectangle whose text may take max_bytes. */
+/* An empty rectangle whose text may take max_bytes, 4 GiB at most. */
 void cells_init(struct cells *cells, size_t max_bytes);
 void cells_clear(struct cells *cells);
+
+/* Makes room for so much text and so many cells at once, which saves moving them as they
+ * grow. A hint: what cannot be had is left to cells_add. */
+void cells_reserve(struct cells *cells, size_t n_bytes, size_t n_cells);
 
 /* Adds a column; before the first row. ERR_INVALID for an empty, overlong or duplicate
  * name, or too many columns. */

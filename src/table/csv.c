@@ -18,6 +18,8 @@ enum state {
 /* Bits of csv_reader.stops: the byte ends a run of plain bytes outside or inside quotes. */
 enum { STOP_UNQUOTED = 1, STOP_QUOTED = 2 };
 
+#define LARGE (1U << 20) /* bytes from which counting the fields first pays */
+
 static const char byte_order_mark[] = "\xEF\xBB\xBF";
 
 void csv_reader_init(struct csv_reader *reader, struct cells *cells, char delimiter)
@@ -387,11 +389,22 @@ int csv_reader_finish(struct csv_reader *reader, struct err *err)
     return status;
 }
 
+/* Fields of a text, counting delimiters within quotes too. */
+static size_t count_fields(const char *bytes, size_t len, char delimiter)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < len; i++)
+        n += (size_t)(bytes[i] == delimiter) + (size_t)(bytes[i] == '\n');
+    return n;
+}
+
 int csv_read(const char *bytes, size_t len, char delimiter, struct cells *cells,
              struct err *err)
 {
     struct csv_reader reader;
     csv_reader_init(&reader, cells, delimiter);
+    if (len >= LARGE)
+        cells_reserve(cells, len, count_fields(bytes, len, delimiter));
     int status = csv_reader_feed(&reader, bytes, len, err);
     if (status == 0)
         status = csv_reader_finish(&reader, err);

@@ -102,6 +102,15 @@ int encoder_fit(struct encoder *encoder, const struct table *table,
                 struct warnings *warnings, struct err *err);
 void encoder_clear(struct encoder *encoder);
 
+/*
+ * Class index of each given row, into classes [n_rows], and how many classes the target has:
+ * what encoder_transform_target would say, before there is an encoder, to stratify the rows
+ * it is fitted on. task is not a regression; rows must have the target.
+ */
+int encoder_classes(const struct table *table, const char *target, enum encoder_task task,
+                    const size_t *rows, size_t n_rows, uint32_t *classes,
+                    size_t *n_classes, struct err *err);
+
 /* x [n_rows x n_features] from rows of the table the encoder was fitted on. */
 void encoder_transform(const struct encoder *encoder, const struct table *table,
                        const size_t *rows, size_t n_rows, float *x);

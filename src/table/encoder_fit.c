@@ -365,3 +365,25 @@ out:
     encoder_clear(&made);
     return status;
 }
+
+int encoder_classes(const struct table *table, const char *target, enum encoder_task task,
+                    const size_t *rows, size_t n_rows, uint32_t *classes,
+                    size_t *n_classes, struct err *err)
+{
+    struct encoder made = {.target = {.task = task}};
+    struct fitting fitting = {.table = table, .rows = rows, .n_rows = n_rows};
+    struct encoder_options options = {.target = target};
+    float *codes = mem_new(n_rows, sizeof *codes, err);
+    int status = codes ? fit_target(&fitting, &table->columns[table_find(table, target)],
+                                    &options, &made.target, err)
+                       : -1;
+    if (status == 0) {
+        encoder_transform_target(&made, table, rows, n_rows, codes);
+        for (size_t i = 0; i < n_rows; i++)
+            classes[i] = (uint32_t)codes[i];
+        *n_classes = made.target.n_classes;
+    }
+    free(codes);
+    encoder_clear(&made);
+    return status;
+}

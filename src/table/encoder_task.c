@@ -56,17 +56,6 @@ static int fail(const char *slug, const char *what, const char *target, struct e
                       cells_quote(quoted, target, strlen(target)), what);
 }
 
-static int fail_unknown(const struct table *table, const char *target, struct err *err)
-{
-    char quoted[CELLS_QUOTE_SIZE];
-    char other[CELLS_QUOTE_SIZE];
-    const char *nearest = table_nearest(table, target);
-    return err_set_at(
-        err, ERR_INVALID, "unknown_target", "/target", "there is no column %s%s%s%s",
-        cells_quote(quoted, target, strlen(target)), nearest ? "; did you mean " : "",
-        nearest ? cells_quote(other, nearest, strlen(nearest)) : "", nearest ? "?" : "");
-}
-
 static bool is_number(const char *text)
 {
     double number;
@@ -150,7 +139,7 @@ int encoder_task_of(const struct table *table, const char *target, int asked,
 {
     size_t index = table_find(table, target);
     if (index == SIZE_MAX)
-        return fail_unknown(table, target, err);
+        return table_unknown(table, target, "unknown_target", "/target", err);
     const struct table_column *column = &table->columns[index];
     if (column->n_missing >= table->n_rows)
         return fail("missing_target", "has no value in any row", target, err);

@@ -165,6 +165,7 @@ static int check_fractions(double validation, double test, struct err *err)
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): one parameter over, each a thing of its own */
 int split_rows(struct split *split, const size_t *rows, const uint32_t *classes, size_t n,
                size_t n_classes, double validation_fraction, double test_fraction,
                uint64_t seed, struct err *err)

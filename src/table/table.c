@@ -11,7 +11,7 @@
 
 /* Columns whose cells are parsed together, row by row: the text of a row lies in one place,
  * so a column at a time would miss the cache at every cell of a wide table. */
-#define BLOCK_COLUMNS 64
+#define BLOCK_COLUMNS 32
 
 /* A categorical column is almost numeric when its words are this few. */
 #define FEW_WORDS      3
@@ -84,12 +84,12 @@ static void parse_block(const struct cells *cells, struct table *table, size_t f
     const char *bytes = cells->arena.bytes ? cells->arena.bytes : "";
     for (size_t row = 0; row < cells->n_rows; row++) {
         size_t at = row * cells->n_columns + first;
-        uint64_t start = at ? cells->ends[at - 1] : 0;
+        size_t start = at ? cells->ends[at - 1] : 0;
         for (size_t i = 0; i < n; i++) {
-            uint64_t end = cells->ends[at + i];
+            size_t end = cells->ends[at + i];
             if (!attempts[i].is_done)
-                try_cell(&attempts[i], bytes + start, (size_t)(end - start), row,
-                         cells->n_rows, &table->columns[first + i].values[row]);
+                try_cell(&attempts[i], bytes + start, end - start, row, cells->n_rows,
+                         &table->columns[first + i].values[row]);
             start = end;
         }
     }
@@ -312,7 +312,7 @@ int table_alloc_values(struct table *table, struct err *err)
     return 0;
 }
 
-const char *table_nearest(const struct table *table, const char *name)
+static const char *nearest_name(const struct table *table, const char *name)
 {
     const char **names = mem_new(table->n_columns, sizeof *names, NULL);
     if (!names)
@@ -322,4 +322,16 @@ const char *table_nearest(const struct table *table, const char *name)
     const char *nearest = spell_nearest(name, names, table->n_columns);
     free(names);
     return nearest;
+}
+
+int table_unknown(const struct table *table, const char *column, const char *slug,
+                  const char *pointer, struct err *err)
+{
+    char quoted[CELLS_QUOTE_SIZE];
+    char other[CELLS_QUOTE_SIZE];
+    const char *nearest = nearest_name(table, column);
+    return err_set_at(
+        err, ERR_INVALID, slug, pointer, "there is no column %s%s%s%s",
+        cells_quote(quoted, column, strlen(column)), nearest ? "; did you mean " : "",
+        nearest ? cells_quote(other, nearest, strlen(nearest)) : "", nearest ? "?" : "");
 }

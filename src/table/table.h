@@ -54,7 +54,9 @@ size_t table_find(const struct table *table, const char *name);
 /* Allocates values or codes [n_rows] for every column of a schema, to be filled. */
 int table_alloc_values(struct table *table, struct err *err);
 
-/* ERR_NOT_FOUND-like helper for messages: the column name nearest to `name`, or NULL. */
-const char *table_nearest(const struct table *table, const char *name);
+/* Records that there is no such column: ERR_INVALID with this slug and pointer, and the
+ * nearest name when one is near. Returns -1. */
+int table_unknown(const struct table *table, const char *column, const char *slug,
+                  const char *pointer, struct err *err);
 
 #endif

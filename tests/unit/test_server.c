@@ -26,7 +26,7 @@
 #include "work/pool.h"
 
 #define MIB          ((size_t)1 << 20)
-#define BIG_LEN      (2 * MIB)
+#define BIG_LEN      (8 * MIB) /* more than the kernel buffers */
 #define N_CLIENTS    6
 #define N_PER_CLIENT 50
 
@@ -36,6 +36,7 @@ static struct {
     struct server *server;
     struct pool *_Atomic pool;
     atomic_int gate;      /* 0: GET /wait blocks */
+    atomic_bool stopping; /* nobody will open the gate */
     atomic_int n_in_wait; /* handlers of /wait that have begun */
 } toy;
 
@@ -169,6 +170,7 @@ static void start_server(size_t max_waiting, unsigned idle_timeout_s)
     };
     struct err err = {0};
     atomic_store(&toy.gate, 0);
+    atomic_store(&toy.stopping, false);
     atomic_store(&toy.n_in_wait, 0);
     if (server_start(&options, &app, &toy.server, &err))
         fail_msg("%s", err.message);
@@ -929,11 +931,17 @@ static void full_waiting_list_is_503(void **state)
     stop_all(NULL);
 }
 
+/* Begins to read only when the server may already be stopping. */
 static void *waiting_client(void *arg)
 {
     struct answer *answer = arg;
     int fd = client_open();
-    *answer = ask(fd, GET("/wait"));
+    client_text(fd, GET("/wait"));
+    while (atomic_load(&toy.gate) == 0 && !atomic_load(&toy.stopping))
+        nanosleep(&moment, NULL);
+    const struct timespec while_ = {.tv_nsec = 300000000};
+    nanosleep(&while_, NULL);
+    *answer = client_answer(fd, false);
     answer->is_whole &= client_is_closed(fd);
     close(fd);
     return NULL;
@@ -997,6 +1005,7 @@ static void stop_refuses_what_still_waits(void **state)
         nanosleep(&moment, NULL);
     const struct timespec while_ = {.tv_nsec = 200000000};
     nanosleep(&while_, NULL);
+    atomic_store(&toy.stopping, true);
     server_stop(toy.server);
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);

@@ -124,8 +124,13 @@ static void diabetes_is_all_numbers(void **state)
     assert_int_equal(column_of(&table, "bmi")->kind, TABLE_NUMERIC);
     assert_near(column_of(&table, "progression")->mean, 152.13348416289594, 1e-10);
     assert_near(column_of(&table, "progression")->std, 77.00574586945044, 1e-10);
-    assert_string_equal(table_nearest(&table, "progresion"), "progression");
-    assert_null(table_nearest(&table, "nothing alike"));
+    struct err unknown = {0};
+    assert_int_equal(
+        table_unknown(&table, "progresion", "unknown_column", "/x", &unknown), -1);
+    assert_non_null(strstr(unknown.message, "did you mean 'progression'?"));
+    err_clear(&unknown);
+    table_unknown(&table, "nothing alike", "unknown_column", "/x", &unknown);
+    assert_null(strstr(unknown.message, "did you mean"));
     table_clear(&table);
     warnings_clear(&warnings);
 }
