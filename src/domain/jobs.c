@@ -261,7 +261,7 @@ static int settle_somehow(struct jobs *jobs, const struct job *job, const struct
 {
     const struct timespec pause = {.tv_sec = 1};
     while (settle(jobs, job, why, err) < 0) {
-        if (atomic_load(&jobs->is_stopping) || err->code == ERR_NOT_FOUND)
+        if (atomic_load(&jobs->is_stopping) || err->code == ERR_CONFLICT)
             return -1;
         nanosleep(&pause, NULL);
         err_clear(err);

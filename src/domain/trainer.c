@@ -102,24 +102,21 @@ out:
     return result;
 }
 
+/* The interval that the output activation reaches. */
 static enum encoder_range target_range(const struct parameters *parameters)
 {
-    if (!parameters->standardize && parameters->output_activation != ACT_LOGISTIC &&
-        parameters->output_activation != ACT_TANH)
-        return ENCODER_AS_IS;
     switch ((enum act)parameters->output_activation) {
     case ACT_LOGISTIC:
+    case ACT_RELU:
         return ENCODER_UNIT;
     case ACT_TANH:
         return ENCODER_SYMMETRIC;
-    case ACT_RELU: /* a relu output reaches [0, ∞) */
-        return ENCODER_UNIT;
     case ACT_IDENTITY:
     case ACT_SOFTMAX:
     case ACT_COUNT:
         break;
     }
-    return ENCODER_STANDARD;
+    return parameters->standardize ? ENCODER_STANDARD : ENCODER_AS_IS;
 }
 
 static int fit_encoder(struct training *training, const struct job *job,

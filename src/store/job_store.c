@@ -379,6 +379,7 @@ struct change {
     uint64_t model_version;        /* to succeeded */
     const struct buf *metrics;     /* to succeeded */
     const struct buf *warnings;    /* to succeeded */
+    bool gives_attempt_back;       /* to queued in good order: it was no attempt */
 };
 
 static void bind_buf(struct db_stmt *stmt, int i, const struct buf *buf)
@@ -399,7 +400,8 @@ static int apply_change(struct db_tx *tx, const struct place *place,
         " error_message = coalesce($5, error_message),"
         " error_hint = coalesce($6, error_hint),"
         " model_version = coalesce($7, model_version),"
-        " metrics = coalesce($8, metrics), warnings = coalesce($9, warnings)"
+        " metrics = coalesce($8, metrics), warnings = coalesce($9, warnings),"
+        " attempts = attempts - $10"
         " WHERE seq = $1";
     struct db_stmt *stmt = NULL;
     if (!job_may_move(place->state, change->to))
@@ -421,6 +423,7 @@ static int apply_change(struct db_tx *tx, const struct place *place,
         db_bind_int(stmt, 7, (int64_t)change->model_version);
     bind_buf(stmt, 8, change->metrics);
     bind_buf(stmt, 9, change->warnings);
+    db_bind_int(stmt, 10, change->gives_attempt_back);
     if (db_run(stmt, err) != 0)
         return -1;
     return add_transition(tx, place->seq, change->to, change->cause, change->now_ms, err);
@@ -438,7 +441,10 @@ static int change_by_id(struct db_tx *tx, const char *id, const struct change *c
 int job_store_move(struct db_tx *tx, const char *id, enum job_state to, const char *cause,
                    int64_t now_ms, struct err *err)
 {
-    struct change change = {.to = to, .cause = cause, .now_ms = now_ms};
+    struct change change = {.to = to,
+                            .cause = cause,
+                            .now_ms = now_ms,
+                            .gives_attempt_back = to == JOB_QUEUED};
     return change_by_id(tx, id, &change, err);
 }
 

@@ -24,7 +24,8 @@ int job_store_list(struct db_tx *tx, int state, int64_t before, size_t limit,
 int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct err *err);
 
 /* Moves it to another state if job_may_move allows; ERR_CONFLICT "wrong_state" names the
- * state it is in. Terminal states set finished_at. */
+ * state it is in. Terminal states set finished_at; going back to queued takes the attempt
+ * back: a server that stops in good order is not the job's fault. */
 int job_store_move(struct db_tx *tx, const char *id, enum job_state to, const char *cause,
                    int64_t now_ms, struct err *err);
 

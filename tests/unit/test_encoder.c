@@ -677,6 +677,95 @@ static void damaged_encoders_are_refused(void **state)
     }
 }
 
+enum flaw {
+    NO_FLAW,
+    SCALE_ZERO,
+    SHIFT_NAN,
+    MEDIAN_INFINITE,
+    LEVELS_UNSORTED,
+    LEVELS_EQUAL,
+    NAMES_EQUAL,
+    NAME_OF_TARGET,
+    UNUSED_WITH_INDICATOR,
+    UNUSED_WITH_LEVELS,
+    NUMBER_WITH_LEVELS,
+    NOTHING_USED,
+    CLASSES_UNSORTED,
+    THREE_BINARY,
+    REGRESSION_WITH_CLASSES,
+    TARGET_SCALE_NEGATIVE,
+    FLAW_COUNT
+};
+
+static void spoil(struct encoder *encoder, enum flaw flaw)
+{
+    struct encoder_column *number = &encoder->columns[0];
+    struct encoder_column *text = &encoder->columns[1];
+    struct encoder_target *target = &encoder->target;
+    number->scale = flaw == SCALE_ZERO ? 0 : 1;
+    number->shift = flaw == SHIFT_NAN ? NAN : 0;
+    number->median = flaw == MEDIAN_INFINITE ? INFINITY : 0;
+    number->n_levels = flaw == NUMBER_WITH_LEVELS ? 1 : 0;
+    number->levels = flaw == NUMBER_WITH_LEVELS ? text->levels : NULL;
+    if (flaw == LEVELS_UNSORTED)
+        text->levels[0][0] = 'z';
+    if (flaw == LEVELS_EQUAL)
+        text->levels[0][0] = 'b';
+    if (flaw == NAMES_EQUAL)
+        text->name[0] = 'n';
+    if (flaw == NAME_OF_TARGET)
+        text->name[0] = 'y';
+    text->is_used = flaw != UNUSED_WITH_INDICATOR && flaw != UNUSED_WITH_LEVELS;
+    text->has_indicator = flaw == UNUSED_WITH_INDICATOR;
+    if (flaw == UNUSED_WITH_INDICATOR)
+        text->n_levels = 0;
+    if (flaw == NOTHING_USED) {
+        number->is_used = text->is_used = false;
+        text->n_levels = 0;
+    }
+    if (flaw == CLASSES_UNSORTED)
+        target->classes[0][0] = 'z';
+    if (flaw == THREE_BINARY)
+        target->n_classes = 3;
+    if (flaw == REGRESSION_WITH_CLASSES)
+        target->task = ENCODER_REGRESSION;
+    target->scale = flaw == TARGET_SCALE_NEGATIVE ? -1 : 1;
+}
+
+static void inconsistent_encoders_are_refused(void **state)
+{
+    (void)state;
+    for (int flaw = NO_FLAW; flaw < FLAW_COUNT; flaw++) {
+        char a[] = "a";
+        char b[] = "b";
+        char p[] = "p";
+        char q[] = "q";
+        char r[] = "r";
+        char names[3][2] = {"n", "c", "y"};
+        char *levels[] = {a, b};
+        char *classes[] = {p, q, r};
+        struct encoder_column columns[] = {{.name = names[0], .is_used = true},
+                                           {.name = names[1],
+                                            .kind = TABLE_CATEGORICAL,
+                                            .scale = 1,
+                                            .n_levels = 2,
+                                            .levels = levels}};
+        struct encoder encoder = {.n_columns = 2, .columns = columns};
+        encoder.target = (struct encoder_target){
+            .name = names[2], .task = ENCODER_BINARY, .n_classes = 2, .classes = classes};
+        spoil(&encoder, (enum flaw)flaw);
+        struct buf stored;
+        struct err err = {0};
+        buf_init(&stored, SIZE_MAX);
+        encoder_codec_encode(&encoder, &stored);
+        int status = decode_copy(stored.bytes, stored.len, &err);
+        if (status != (flaw == NO_FLAW ? 0 : -1) ||
+            (status < 0 && err.code != ERR_CORRUPT))
+            fail_msg("flaw %d: %d %s", flaw, status, err.message);
+        buf_clear(&stored);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -701,6 +790,7 @@ int main(void)
         cmocka_unit_test(too_many_features_are_an_error),
         cmocka_unit_test(encoders_round_trip),
         cmocka_unit_test(damaged_encoders_are_refused),
+        cmocka_unit_test(inconsistent_encoders_are_refused),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

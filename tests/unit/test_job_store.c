@@ -206,7 +206,7 @@ static void oldest_queued_job_is_claimed_first(void **state)
     job_clear(&job);
     assert_int_equal(claim(fixture, 400, &job), 1);
     assert_string_equal(job.id, "job_a");
-    assert_int_equal(job.attempts, 2);
+    assert_int_equal(job.attempts, 1);
     assert_int_equal(job.progress.epoch, 0);
     assert_true(isnan(job.progress.train_loss));
     job_clear(&job);
@@ -460,7 +460,10 @@ static void recovery_requeues_cancels_and_gives_up(void **state)
     submit(fixture, "job_poison", "ds_a");
     for (int i = 1; i < JOB_ATTEMPTS_MAX; i++) {
         claim_id(fixture, "job_poison");
-        assert_int_equal(move(fixture, "job_poison", JOB_QUEUED), 0);
+        struct db_tx *died = fixture_begin(fixture, DB_WRITE);
+        assert_int_equal(job_store_recover(died, 400, &result, &fixture->err), 0);
+        fixture_commit(fixture, died);
+        assert_int_equal(result.n_requeued, 1);
     }
     claim_id(fixture, "job_poison");
     submit(fixture, "job_run", "ds_a");
@@ -498,6 +501,20 @@ static void recovery_requeues_cancels_and_gives_up(void **state)
     fixture_commit(fixture, tx);
     assert_int_equal(result.n_requeued, 1);
     assert_int_equal(result.n_cancelled + result.n_poison, 0);
+}
+
+static void an_orderly_return_to_the_queue_is_no_attempt(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job job = {0};
+    submit(fixture, "job_a", "ds_a");
+    for (int i = 0; i < 2 * JOB_ATTEMPTS_MAX; i++) {
+        claim_id(fixture, "job_a");
+        assert_int_equal(move(fixture, "job_a", JOB_QUEUED), 0);
+    }
+    get(fixture, "job_a", &job);
+    assert_int_equal(job.attempts, 0);
+    job_clear(&job);
 }
 
 static void dataset_is_in_use_until_its_jobs_end(void **state)
@@ -563,6 +580,7 @@ int main(void)
         TEST(progress_is_written_only_while_it_runs),
         TEST(epochs_are_replaced_and_cleared),
         TEST(recovery_requeues_cancels_and_gives_up),
+        TEST(an_orderly_return_to_the_queue_is_no_attempt),
         TEST(dataset_is_in_use_until_its_jobs_end),
         TEST(damaged_job_is_corrupt),
     };
