@@ -14,9 +14,9 @@
 
 #include "base/mem.h"
 #include "store/db_driver.h"
+#include "store/db_failure.h"
 #include "store/db_lock.h"
-
-#define APPLICATION_ID 0x6d6c7064 /* "mlpd" */
+#include "store/db_pragma.h"
 
 struct sqlite_shared {
     char *path;  /* owned; absolute, so that SQLite sees no "file:" or ":memory:" in it */
@@ -43,49 +43,6 @@ struct sqlite_stmt {
      * the number of $i, 0 when the text has none. */
     int places[SQLITE_PLACES_MAX + 1];
 };
-
-/* --- errors -------------------------------------------------------------------------- */
-
-static const struct {
-    int rc; /* primary result code */
-    enum err_code code;
-    const char *slug;
-    const char *message;
-} failures[] = {
-    {SQLITE_FULL, ERR_STORAGE_FULL, "storage_full", "the disk or the database is full"},
-    {SQLITE_IOERR, ERR_IO, "storage_failed", "the disk refused a read or a write"},
-    {SQLITE_CANTOPEN, ERR_IO, "storage_failed",
-     "a file of the database cannot be opened"},
-    {SQLITE_READONLY, ERR_IO, "storage_failed", "the database cannot be written to"},
-    {SQLITE_PERM, ERR_IO, "storage_failed", "a file of the database is not accessible"},
-    {SQLITE_CORRUPT, ERR_CORRUPT, "database_corrupt", "the database is damaged"},
-    {SQLITE_NOTADB, ERR_CORRUPT, "not_our_database", "the file is not a database"},
-    {SQLITE_CONSTRAINT, ERR_CONFLICT, "constraint",
-     "the change breaks a rule of the data"},
-    {SQLITE_BUSY, ERR_BUSY, "database_busy", "the database is in use, try again"},
-    {SQLITE_TOOBIG, ERR_TOO_LARGE, "too_large",
-     "a value is larger than the database takes"},
-};
-
-static int sqlite_fail(sqlite3 *db, int rc, struct err *err)
-{
-    int primary = rc & 0xff;
-    if (primary == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM)
-        return err_no_memory(err);
-    if ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) && db) {
-        /* Only a failed write of the file itself comes as SQLITE_FULL. */
-        int cause = sqlite3_system_errno(db);
-        if (cause == ENOSPC || cause == EDQUOT)
-            primary = SQLITE_FULL;
-    }
-    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
-        if (failures[i].rc == primary)
-            return err_set(err, failures[i].code, failures[i].slug, "%s",
-                           failures[i].message);
-    }
-    return err_set(err, ERR_INTERNAL, "database_error", "the database failed: %s (%d)",
-                   sqlite3_errstr(rc), rc);
-}
 
 /* --- shared side --------------------------------------------------------------------- */
 
@@ -163,151 +120,7 @@ out:
     return result;
 }
 
-/* --- pragmas ------------------------------------------------------------------------- */
-
-enum { WHEN_NEW = 1, WHEN_WRITER = 2, WHEN_READER = 4, WHEN_ALL = 6 };
-
-/* In this order. Those of a new file are read back from every file. */
-static const struct {
-    unsigned when;
-    const char *name;
-    const char *value;
-    const char *reads_back;
-} pragmas[] = {
-    {WHEN_NEW, "page_size", "8192", "8192"},
-    {WHEN_NEW, "auto_vacuum", "INCREMENTAL", "2"},
-    {WHEN_NEW, "application_id", "1835823204", "1835823204"},
-    {WHEN_ALL, "busy_timeout", "2000", "2000"},
-    {WHEN_WRITER, "journal_mode", "WAL", "wal"},
-    {WHEN_WRITER, "synchronous", "FULL", "2"},
-    {WHEN_WRITER, "journal_size_limit", "67108864", "67108864"},
-    {WHEN_WRITER, "wal_autocheckpoint", "1000", "1000"},
-    {WHEN_READER, "wal_autocheckpoint", "0", "0"},
-    {WHEN_ALL, "foreign_keys", "ON", "1"},
-    {WHEN_ALL, "trusted_schema", "OFF", "0"},
-    {WHEN_ALL, "cell_size_check", "ON", "1"},
-    {WHEN_ALL, "temp_store", "MEMORY", "2"},
-    {WHEN_ALL, "secure_delete", "FAST", "2"},
-    {WHEN_ALL, "mmap_size", "0", "0"},
-    {WHEN_READER, "query_only", "ON", "1"},
-};
-
-/* Runs one pragma; its first column goes to out, "" when it gives none. */
-static int pragma_run(sqlite3 *db, const char *sql, char *out, size_t size,
-                      struct err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(stmt);
-    out[0] = '\0';
-    if (rc == SQLITE_ROW) {
-        const unsigned char *text = sqlite3_column_text(stmt, 0);
-        snprintf(out, size, "%s", text ? (const char *)text : "");
-        rc = sqlite3_step(stmt);
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? 0 : sqlite_fail(db, rc, err);
-}
-
-static int pragma_get(sqlite3 *db, const char *name, char *out, size_t size,
-                      struct err *err)
-{
-    char sql[80];
-    snprintf(sql, sizeof sql, "PRAGMA %s", name);
-    return pragma_run(db, sql, out, size, err);
-}
-
-static int pragma_set(sqlite3 *db, const char *name, const char *value, struct err *err)
-{
-    char sql[80];
-    char ignored[32];
-    snprintf(sql, sizeof sql, "PRAGMA %s=%s", name, value);
-    return pragma_run(db, sql, ignored, sizeof ignored, err);
-}
-
-static int pragmas_apply(sqlite3 *db, unsigned when, struct err *err)
-{
-    for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++) {
-        if (pragmas[i].when & when &&
-            pragma_set(db, pragmas[i].name, pragmas[i].value, err) != 0)
-            return -1;
-    }
-    for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++) {
-        char got[32];
-        if (!(pragmas[i].when & (when | WHEN_NEW)))
-            continue;
-        if (pragma_get(db, pragmas[i].name, got, sizeof got, err) != 0)
-            return -1;
-        if (strcmp(got, pragmas[i].reads_back) != 0)
-            return err_set(err, ERR_INTERNAL, "pragma_refused",
-                           "the database's %s is %.31s, not %s", pragmas[i].name, got,
-                           pragmas[i].reads_back);
-    }
-    return 0;
-}
-
-/* Switches that are no pragmas. */
-static int switches_apply(sqlite3 *db, struct err *err)
-{
-    static const struct {
-        int option;
-        int value;
-        const char *name;
-    } switches[] = {
-        {SQLITE_DBCONFIG_DEFENSIVE, 1, "defensive"},
-        {SQLITE_DBCONFIG_DQS_DML, 0, "dqs_dml"},
-        {SQLITE_DBCONFIG_DQS_DDL, 0, "dqs_ddl"},
-        {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, "enable_trigger"}, /* cascades still work */
-        {SQLITE_DBCONFIG_ENABLE_VIEW, 0, "enable_view"},
-        {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, "enable_load_extension"},
-        {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, "writable_schema"},
-        /* Also the writer: it checkpoints itself at the end, and looks at the result. */
-        {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, "no_ckpt_on_close"},
-    };
-    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
-        int got = -1;
-        int rc = sqlite3_db_config(db, switches[i].option, switches[i].value, &got);
-        if (rc != SQLITE_OK || got != switches[i].value)
-            return err_set(err, ERR_INTERNAL, "pragma_refused",
-                           "the database refused its switch %s", switches[i].name);
-    }
-    return 0;
-}
-
-static void limits_apply(sqlite3 *db, enum db_mode mode)
-{
-    sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 1000000);
-    sqlite3_limit(db, SQLITE_LIMIT_COLUMN, 100);
-    sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, 100);
-    sqlite3_limit(db, SQLITE_LIMIT_COMPOUND_SELECT, 16);
-    sqlite3_limit(db, SQLITE_LIMIT_VDBE_OP, 1000000);
-    sqlite3_limit(db, SQLITE_LIMIT_FUNCTION_ARG, 16);
-    sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100);
-    sqlite3_limit(db, SQLITE_LIMIT_VARIABLE_NUMBER, 100);
-    sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, 10);
-    sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
-    /* VACUUM INTO counts as one, and is the writer's. */
-    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, mode == DB_WRITE ? 1 : 0);
-}
-
 /* --- connections --------------------------------------------------------------------- */
-
-static int is_ours(sqlite3 *db, bool *is_new, struct err *err)
-{
-    char got[32];
-    if (pragma_get(db, "page_count", got, sizeof got, err) != 0)
-        return -1;
-    *is_new = strcmp(got, "0") == 0;
-    if (*is_new)
-        return 0;
-    if (pragma_get(db, "application_id", got, sizeof got, err) != 0)
-        return -1;
-    if (strtol(got, NULL, 10) != APPLICATION_ID)
-        return err_set(err, ERR_CORRUPT, "not_our_database",
-                       "the file is a database of another program");
-    return 0;
-}
 
 static int conn_set_up(struct sqlite_conn *conn, struct err *err)
 {
@@ -315,20 +128,13 @@ static int conn_set_up(struct sqlite_conn *conn, struct err *err)
         [DB_READ] = {"BEGIN", "COMMIT", "ROLLBACK"},
         [DB_WRITE] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"},
     };
-    limits_apply(conn->db, conn->mode);
-    if (switches_apply(conn->db, err) != 0)
-        return -1;
-    bool is_new = false;
-    if (conn->mode == DB_WRITE && is_ours(conn->db, &is_new, err) != 0)
-        return -1;
-    unsigned when = conn->mode == DB_WRITE ? WHEN_WRITER : WHEN_READER;
-    if (pragmas_apply(conn->db, when | (is_new ? WHEN_NEW : 0U), err) != 0)
+    if (db_pragma_apply(conn->db, conn->mode, err) != 0)
         return -1;
     for (int i = 0; i < CONTROL_COUNT; i++) {
         int rc = sqlite3_prepare_v3(conn->db, texts[conn->mode][i], -1,
                                     SQLITE_PREPARE_PERSISTENT, &conn->control[i], NULL);
         if (rc != SQLITE_OK)
-            return sqlite_fail(conn->db, rc, err);
+            return db_failure_set(conn->db, rc, err);
     }
     return 0;
 }
@@ -355,7 +161,7 @@ static int sqlite_conn_close(void *conn, struct err *err)
         if (rc == SQLITE_OK)
             sqlite3_db_config(closing->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
         else
-            result = sqlite_fail(closing->db, rc, err);
+            result = db_failure_set(closing->db, rc, err);
     }
     conn_free(closing);
     return result;
@@ -381,7 +187,7 @@ static int sqlite_conn_open(void *shared, enum db_mode mode, void **conn, struct
                 (mode == DB_WRITE ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(side->path, &opened->db, flags, NULL);
     if (rc != SQLITE_OK)
-        sqlite_fail(opened->db, rc, &cause);
+        db_failure_set(opened->db, rc, &cause);
     else
         conn_set_up(opened, &cause);
     if (cause.code != ERR_NONE) {
@@ -408,7 +214,7 @@ static int sqlite_begin(void *conn, enum db_mode mode, struct err *err)
     (void)mode;
     own->lost = SQLITE_OK;
     int rc = control_run(own, CONTROL_BEGIN);
-    return rc == SQLITE_OK ? 0 : sqlite_fail(own->db, rc, err);
+    return rc == SQLITE_OK ? 0 : db_failure_set(own->db, rc, err);
 }
 
 static void sqlite_rollback(void *conn)
@@ -425,7 +231,7 @@ static int sqlite_commit(void *conn, struct err *err)
     int rc = own->lost ? own->lost : control_run(own, CONTROL_COMMIT);
     if (rc == SQLITE_OK)
         return 0;
-    sqlite_fail(own->db, rc, err);
+    db_failure_set(own->db, rc, err);
     sqlite_rollback(own);
     return -1;
 }
@@ -467,7 +273,7 @@ static int sqlite_prepare(void *conn, const char *sql, void **stmt, struct err *
     if (rc == SQLITE_OK && !made->stmt)
         rc = SQLITE_MISUSE; /* nothing but a comment */
     if (rc != SQLITE_OK) {
-        sqlite_fail(own->db, rc, err);
+        db_failure_set(own->db, rc, err);
         note_failure(own, rc);
         free(made);
         return -1;
@@ -538,7 +344,7 @@ static int sqlite_step(void *conn, void *stmt, struct err *err)
         return 1;
     if (rc == SQLITE_DONE)
         return 0;
-    sqlite_fail(own->db, rc, err);
+    db_failure_set(own->db, rc, err);
     note_failure(own, rc);
     return -1;
 }
@@ -616,7 +422,7 @@ static int sqlite_script(void *conn, const char *sql, struct err *err)
     }
     if (rc == SQLITE_OK)
         return 0;
-    sqlite_fail(own->db, rc, err);
+    db_failure_set(own->db, rc, err);
     note_failure(own, rc);
     return -1;
 }
@@ -624,8 +430,8 @@ static int sqlite_script(void *conn, const char *sql, struct err *err)
 static int sqlite_version(void *conn, int *version, struct err *err)
 {
     char got[32];
-    if (pragma_get(((struct sqlite_conn *)conn)->db, "user_version", got, sizeof got,
-                   err) != 0)
+    if (db_pragma_get(((struct sqlite_conn *)conn)->db, "user_version", got, sizeof got,
+                      err) != 0)
         return -1;
     *version = (int)strtol(got, NULL, 10);
     return 0;
@@ -636,9 +442,9 @@ static int sqlite_set_version(void *conn, int version, struct err *err)
     struct sqlite_conn *own = conn;
     char value[16];
     if (own->lost)
-        return sqlite_fail(own->db, own->lost, err);
+        return db_failure_set(own->db, own->lost, err);
     snprintf(value, sizeof value, "%d", version);
-    return pragma_set(own->db, "user_version", value, err);
+    return db_pragma_set(own->db, "user_version", value, err);
 }
 
 const struct db_driver db_sqlite_driver = {
