@@ -1,6 +1,6 @@
 #include "base/decimal.h"
 
-#include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -98,6 +98,40 @@ static bool parse_slowly(const char *text, size_t len, double *value)
     return true;
 }
 
+#if LDBL_MANT_DIG == 64
+/*
+ * 16 to 19 digits: both factors are exact in the x87 format, so the quotient is within half a
+ * unit of its 64 bits, on the right side of every midpoint between doubles, as midpoints are
+ * 64-bit numbers too. Only a quotient that is a midpoint itself is undecided.
+ */
+static bool parse_extended(const struct parts *parts, double *value)
+{
+    static const long double powers[] = {
+        1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
+        1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L,
+        1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+    if (parts->n_digits > 19 || parts->exponent < -27 || parts->exponent > 27)
+        return false;
+    long double number = (long double)parts->mantissa;
+    number = parts->exponent < 0 ? number / powers[-parts->exponent]
+                                 : number * powers[parts->exponent];
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    if ((bits & 0x7FF) == 0x400)
+        return false;
+    *value = parts->negative ? -(double)number : (double)number;
+    return true;
+}
+#else
+/* Without an 80-bit format there is no shortcut. */
+static bool parse_extended(const struct parts *parts, double *value)
+{
+    (void)parts;
+    (void)value;
+    return false;
+}
+#endif
+
 bool decimal_parse(const char *text, size_t len, double *value)
 {
     struct parts parts = {0};
@@ -111,7 +145,7 @@ bool decimal_parse(const char *text, size_t len, double *value)
         *value = parts.negative ? -number : number;
         return true;
     }
-    return parse_slowly(text, len, value);
+    return parse_extended(&parts, value) || parse_slowly(text, len, value);
 }
 
 static size_t print_integer(int64_t value, char *out)

@@ -13,7 +13,8 @@
 /*
  * Reads the whole of `text` as [+-]? digits [. digits] [(e|E) [+-]? digits]; at least one
  * digit before or behind the point. Correctly rounded: exact for up to 15 digits with
- * |exponent| <= 22 (Clinger 1990), strtod_l in the C locale otherwise. False, and *value
+ * |exponent| <= 22 (Clinger 1990), for up to 19 digits and |exponent| <= 27 through the 80-bit
+ * format where there is one, strtod_l in the C locale otherwise. False, and *value
  * untouched, for anything else: inf, nan, hex, spaces, or a magnitude beyond double.
  */
 bool decimal_parse(const char *text, size_t len, double *value);
