@@ -77,7 +77,7 @@ static int start_jobs(struct app *app, struct err *err)
                                    .ctx = app,
                                    .wake = wake_workers,
                                    .report = report_job};
-    struct job_store_recovered recovered = {0};
+    struct job_recovered recovered = {0};
     if (jobs_open(&options, &app->jobs, err) < 0 ||
         jobs_recover(app->jobs, &recovered, err) < 0)
         return -1;

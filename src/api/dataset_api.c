@@ -56,7 +56,7 @@ int dataset_api_list(void *service, const struct request *request,
     struct writer writer;
 
     if (page_read(request, &page, err) < 0 ||
-        datasets_list(our->db, page.before, page.limit, &items, &n, err) < 0)
+        datasets_list(our->db, page.after, page.limit, &items, &n, err) < 0)
         return -1;
     writer_init(&writer, &response->body);
     page_open(&writer);

@@ -266,7 +266,7 @@ int job_api_list(void *service, const struct request *request, struct response *
     struct writer writer;
 
     if (page_read(request, &page, err) < 0 || read_state(request, &state, err) < 0 ||
-        jobs_list(our->jobs, state, page.before, page.limit, &items, &n, err) < 0)
+        jobs_list(our->jobs, state, page.after, page.limit, &items, &n, err) < 0)
         return -1;
     writer_init(&writer, &response->body);
     page_open(&writer);
@@ -287,6 +287,40 @@ int job_api_get(void *service, const struct request *request, struct response *r
     if (jobs_get(our->jobs, request_param(request, "id"), &job, err) < 0)
         return -1;
     return answer(response, &job, err);
+}
+
+static void render_event(struct writer *writer, const struct job_epoch *epoch)
+{
+    writer_object(writer, NULL);
+    writer_text(writer, "type", "epoch");
+    writer_whole(writer, "epoch", epoch->epoch);
+    writer_real(writer, "train_loss", epoch->train_loss);
+    writer_real(writer, "validation_loss", epoch->validation_loss);
+    writer_time(writer, "at", epoch->at_ms);
+    writer_close(writer);
+}
+
+/* The history, oldest first: unlike the lists of things, it is read forwards. */
+int job_api_events(void *service, const struct request *request,
+                   struct response *response, struct err *err)
+{
+    struct service *our = service;
+    struct job_epoch *epochs = NULL;
+    size_t n = 0;
+    struct page page;
+    struct writer writer;
+
+    if (page_read(request, &page, err) < 0 ||
+        jobs_history(our->jobs, request_param(request, "id"), (uint64_t)page.after,
+                     page.limit, &epochs, &n, err) < 0)
+        return -1;
+    writer_init(&writer, &response->body);
+    page_open(&writer);
+    for (size_t i = 0; i < n; i++)
+        render_event(&writer, &epochs[i]);
+    page_close(&writer, &page, n, n ? (int64_t)epochs[n - 1].epoch : 0);
+    free(epochs);
+    return buf_check(&response->body, err);
 }
 
 int job_api_cancel(void *service, const struct request *request,

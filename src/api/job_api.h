@@ -11,6 +11,8 @@ int job_api_list(void *service, const struct request *request, struct response *
                  struct err *err);
 int job_api_get(void *service, const struct request *request, struct response *response,
                 struct err *err);
+int job_api_events(void *service, const struct request *request,
+                   struct response *response, struct err *err);
 int job_api_cancel(void *service, const struct request *request,
                    struct response *response, struct err *err);
 

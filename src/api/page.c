@@ -4,12 +4,12 @@
 
 int page_read(const struct request *request, struct page *page, struct err *err)
 {
-    size_t before = 0;
+    size_t after = 0;
     page->limit = PAGE_LIMIT_DEFAULT;
     if (request_number(request, "limit", 1, PAGE_LIMIT_MAX, &page->limit, err) < 0 ||
-        request_number(request, "after", 1, INT64_MAX, &before, err) < 0)
+        request_number(request, "after", 1, INT64_MAX, &after, err) < 0)
         return -1;
-    page->before = (int64_t)before;
+    page->after = (int64_t)after;
     return 0;
 }
 

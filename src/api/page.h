@@ -13,7 +13,7 @@
 
 struct page {
     size_t limit;
-    int64_t before; /* place in the list to go on from; 0: the newest */
+    int64_t after; /* place in the list to go on from; 0: its beginning */
 };
 
 /* Reads the arguments. ERR_INVALID names the one at fault. */

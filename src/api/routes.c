@@ -38,6 +38,8 @@ static const struct route routes[] = {
     {"POST", "/v1/jobs", job_api_create, JOB_LIMIT, 0, "launch a training job"},
     {"GET", "/v1/jobs", job_api_list, 0, 0, "list jobs"},
     {"GET", "/v1/jobs/{id}", job_api_get, 0, 0, "describe a job"},
+    {"GET", "/v1/jobs/{id}/events", job_api_events, 0, 0,
+     "history of a job, epoch by epoch"},
     {"POST", "/v1/jobs/{id}/cancel", job_api_cancel, 64 * KIB, 0, "cancel a job"},
     {"GET", "/v1/models", model_api_list, 0, 0, "list models"},
     {"GET", "/v1/models/{name}", model_api_get, 0, 0, "describe a model"},

@@ -9,7 +9,8 @@
 #include <stddef.h>
 
 #include "entity/dataset.h"
-#include "store/db.h"
+
+struct db;
 
 /*
  * Reads a table with a header line from text (delimiter ',' or '\t'), types its columns and

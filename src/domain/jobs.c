@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "domain/resolve.h"
 #include "domain/trainer.h"
+#include "store/job_store.h"
 #include "store/model_store.h"
 
 /* A job that a worker of this process has. */
@@ -52,7 +53,7 @@ static void report(struct jobs *jobs, const struct job *job, const char *detail)
         jobs->options.report(jobs->options.ctx, job, detail);
 }
 
-int jobs_recover(struct jobs *jobs, struct job_store_recovered *result, struct err *err)
+int jobs_recover(struct jobs *jobs, struct job_recovered *result, struct err *err)
 {
     struct db_tx *tx = NULL;
     if (db_begin(jobs->options.db, DB_WRITE, &tx, err) < 0)
@@ -96,6 +97,15 @@ int jobs_list(struct jobs *jobs, int state, int64_t before, size_t limit,
     if (db_begin(jobs->options.db, DB_READ, &tx, err) < 0)
         return -1;
     return db_end(tx, job_store_list(tx, state, before, limit, items, n, err), err);
+}
+
+int jobs_history(struct jobs *jobs, const char *id, uint64_t after, size_t limit,
+                 struct job_epoch **epochs, size_t *n, struct err *err)
+{
+    struct db_tx *tx = NULL;
+    if (db_begin(jobs->options.db, DB_READ, &tx, err) < 0)
+        return -1;
+    return db_end(tx, job_store_list_epochs(tx, id, after, limit, epochs, n, err), err);
 }
 
 /* --- cancelling ---------------------------------------------------------------------- */

@@ -12,8 +12,8 @@
 
 #include "domain/predictor.h"
 #include "entity/job.h"
-#include "store/db.h"
-#include "store/job_store.h"
+
+struct db;
 
 struct jobs;
 
@@ -30,7 +30,7 @@ int jobs_open(const struct jobs_options *options, struct jobs **jobs, struct err
 void jobs_close(struct jobs *jobs); /* nothing may run; NULL is allowed */
 
 /* What a dead process left: requeued, cancelled or failed. Only at start. */
-int jobs_recover(struct jobs *jobs, struct job_store_recovered *result, struct err *err);
+int jobs_recover(struct jobs *jobs, struct job_recovered *result, struct err *err);
 
 /* A request to train. Everything is borrowed. */
 struct jobs_request {
@@ -62,6 +62,11 @@ int jobs_get(struct jobs *jobs, const char *id, struct job *job, struct err *err
 /* state: enum job_state, or -1 for all; paging as in datasets_list. */
 int jobs_list(struct jobs *jobs, int state, int64_t before, size_t limit,
               struct job **items, size_t *n, struct err *err);
+
+/* The history of a job: up to `limit` epochs behind epoch `after`, oldest first; *epochs [*n]
+ * is owned by the caller (free). */
+int jobs_history(struct jobs *jobs, const char *id, uint64_t after, size_t limit,
+                 struct job_epoch **epochs, size_t *n, struct err *err);
 
 /* Asks it to end: queued → cancelled at once, running → cancelling. Done before: nothing
  * more. ERR_CONFLICT "too_late" when it has succeeded or failed. *job is its state then. */

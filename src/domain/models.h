@@ -4,7 +4,8 @@
 
 #include "domain/predictor.h"
 #include "entity/model.h"
-#include "store/db.h"
+
+struct db;
 
 /* Lists names with their versions, newest first (see datasets_list for the paging). */
 int models_list(struct db *db, int64_t before, size_t limit, struct model **items,

@@ -10,10 +10,11 @@
 
 #include "core/mlp.h"
 #include "entity/dataset.h"
-#include "store/db.h"
 #include "table/cells.h"
 #include "table/encoder.h"
 #include "table/warnings.h"
+
+struct db;
 
 /* One loaded version. Users read it; only the cache writes its own fields. */
 struct predictor_model {

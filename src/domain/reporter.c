@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "store/job_store.h"
 
 #define REPORTER_FLUSH_NS 200000000
 
@@ -61,7 +62,7 @@ static bool reporter_on_epoch(void *ctx, const struct fit_progress *now)
             (double)now->epoch * (double)reporter->rows_per_epoch / fmax(seconds, 1e-9),
         .eta_seconds = seconds / (double)now->epoch * left,
     };
-    reporter->epochs[reporter->n_epochs++] = (struct job_store_epoch){
+    reporter->epochs[reporter->n_epochs++] = (struct job_epoch){
         now->epoch, now->train_loss, now->validation_loss, clock_now_ms()};
     if (reporter->n_epochs == REPORTER_EPOCHS_MAX ||
         now_ns - reporter->flushed_ns >= REPORTER_FLUSH_NS)

@@ -11,7 +11,6 @@
 #include "core/fit.h"
 #include "entity/job.h"
 #include "store/db.h"
-#include "store/job_store.h"
 
 #define REPORTER_EPOCHS_MAX 1024
 
@@ -23,7 +22,7 @@ struct reporter {
     int64_t started_ns;
     int64_t flushed_ns; /* last write */
     size_t n_epochs;    /* waiting */
-    struct job_store_epoch epochs[REPORTER_EPOCHS_MAX];
+    struct job_epoch epochs[REPORTER_EPOCHS_MAX];
     struct job_progress progress;
     struct err err; /* why a hook said stop, when it was not asked to */
 };

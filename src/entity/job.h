@@ -80,6 +80,21 @@ struct job {
     int64_t seq;                        /* its place in lists; set by the store */
 };
 
+/* One finished epoch of a job's history. */
+struct job_epoch {
+    uint64_t epoch;
+    double train_loss;
+    double validation_loss;
+    int64_t at_ms;
+};
+
+/* What was put right at start after a process had died. */
+struct job_recovered {
+    size_t n_requeued;  /* running → queued */
+    size_t n_cancelled; /* cancelling → cancelled */
+    size_t n_poison;    /* running with JOB_ATTEMPTS_MAX attempts → failed "poison" */
+};
+
 void job_clear(struct job *job);
 
 /* Stored form of features. Decoding distrusts: ERR_CORRUPT. */

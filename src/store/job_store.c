@@ -504,8 +504,8 @@ int job_store_set_progress(struct db_tx *tx, const char *id,
     return db_run(stmt, err);
 }
 
-int job_store_add_epochs(struct db_tx *tx, const char *id,
-                         const struct job_store_epoch *epochs, size_t n, struct err *err)
+int job_store_add_epochs(struct db_tx *tx, const char *id, const struct job_epoch *epochs,
+                         size_t n, struct err *err)
 {
     static const char sql[] =
         "INSERT INTO job_epoch (job_seq, epoch, train_loss, validation_loss, at_ms)"
@@ -530,6 +530,40 @@ int job_store_add_epochs(struct db_tx *tx, const char *id,
     return 0;
 }
 
+int job_store_list_epochs(struct db_tx *tx, const char *id, uint64_t after, size_t limit,
+                          struct job_epoch **epochs, size_t *n, struct err *err)
+{
+    static const char sql[] =
+        "SELECT epoch, train_loss, validation_loss, at_ms FROM job_epoch"
+        " WHERE job_seq = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
+    struct db_stmt *stmt = NULL;
+    struct place place = {0};
+    size_t n_read = 0;
+    int rc;
+    struct job_epoch *read = mem_new(limit, sizeof *read, err);
+    if (!read)
+        return -1;
+    rc = find_place(tx, id, &place, err);
+    if (rc == 0)
+        rc = db_prepare(tx, sql, &stmt, err);
+    if (rc == 0) {
+        db_bind_int(stmt, 1, place.seq);
+        db_bind_int(stmt, 2, (int64_t)after);
+        db_bind_int(stmt, 3, (int64_t)limit);
+        while ((rc = db_step(stmt, err)) == 1)
+            read[n_read++] = (struct job_epoch){
+                (uint64_t)db_column_int(stmt, 0), db_column_real(stmt, 1),
+                db_column_real(stmt, 2), db_column_int(stmt, 3)};
+    }
+    if (rc != 0) {
+        free(read);
+        return -1;
+    }
+    *epochs = read;
+    *n = n_read;
+    return 0;
+}
+
 int job_store_clear_epochs(struct db_tx *tx, const char *id, struct err *err)
 {
     static const char sql[] =
@@ -544,7 +578,7 @@ int job_store_clear_epochs(struct db_tx *tx, const char *id, struct err *err)
 /* --- recovery ------------------------------------------------------------------------ */
 
 static int recover_one(struct db_tx *tx, const struct place *place, int64_t now_ms,
-                       struct job_store_recovered *result, struct err *err)
+                       struct job_recovered *result, struct err *err)
 {
     static const struct job_error poison = {
         .code = "poison",
@@ -593,10 +627,10 @@ static int find_under_way(struct db_tx *tx, struct place **places, size_t *n,
     return rc;
 }
 
-int job_store_recover(struct db_tx *tx, int64_t now_ms,
-                      struct job_store_recovered *result, struct err *err)
+int job_store_recover(struct db_tx *tx, int64_t now_ms, struct job_recovered *result,
+                      struct err *err)
 {
-    struct job_store_recovered counted = {0};
+    struct job_recovered counted = {0};
     struct place *places = NULL;
     size_t n = 0;
     int rc = find_under_way(tx, &places, &n, err);

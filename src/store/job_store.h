@@ -33,18 +33,15 @@ int job_store_move(struct db_tx *tx, const char *id, enum job_state to, const ch
 int job_store_set_progress(struct db_tx *tx, const char *id,
                            const struct job_progress *progress, struct err *err);
 
-/* One finished epoch of a job's history. */
-struct job_store_epoch {
-    uint64_t epoch;
-    double train_loss;
-    double validation_loss;
-    int64_t at_ms;
-};
-
 /* Appends [n] epochs to the history; one that is there already is replaced (a job that runs
  * again). */
-int job_store_add_epochs(struct db_tx *tx, const char *id,
-                         const struct job_store_epoch *epochs, size_t n, struct err *err);
+int job_store_add_epochs(struct db_tx *tx, const char *id, const struct job_epoch *epochs,
+                         size_t n, struct err *err);
+
+/* Up to `limit` epochs of the history behind epoch `after` (0: from the first), oldest first.
+ * *epochs [*n] is owned by the caller (free). ERR_NOT_FOUND "no_such_job". */
+int job_store_list_epochs(struct db_tx *tx, const char *id, uint64_t after, size_t limit,
+                          struct job_epoch **epochs, size_t *n, struct err *err);
 
 /* Removes the history of a job that starts over. */
 int job_store_clear_epochs(struct db_tx *tx, const char *id, struct err *err);
@@ -59,15 +56,9 @@ int job_store_succeed(struct db_tx *tx, const char *id, uint64_t model_version,
 int job_store_fail(struct db_tx *tx, const char *id, const struct job_error *error,
                    int64_t now_ms, struct err *err);
 
-struct job_store_recovered {
-    size_t n_requeued;  /* running → queued */
-    size_t n_cancelled; /* cancelling → cancelled */
-    size_t n_poison;    /* running with JOB_ATTEMPTS_MAX attempts → failed "poison" */
-};
-
 /* Puts right what a dead process left. Only at start, before any worker. */
-int job_store_recover(struct db_tx *tx, int64_t now_ms,
-                      struct job_store_recovered *result, struct err *err);
+int job_store_recover(struct db_tx *tx, int64_t now_ms, struct job_recovered *result,
+                      struct err *err);
 
 /* 1 when a job that is not terminal uses the dataset, 0 when none does, -1 failed. */
 int job_store_uses_dataset(struct db_tx *tx, const char *dataset_id, struct err *err);

@@ -434,14 +434,32 @@ static void epochs_are_replaced_and_cleared(void **state)
 {
     static const char sum[] = "SELECT CAST(sum(train_loss) AS INTEGER) FROM job_epoch";
     struct fixture *fixture = *state;
-    struct job_store_epoch epochs[] = {{1, 10, (double)NAN, 1}, {2, 5, 6, 2}};
-    struct job_store_epoch again[] = {{2, 7, 6, 2}, {3, 100, 6, 2}};
+    struct job_epoch epochs[] = {{1, 10, (double)NAN, 1}, {2, 5, 6, 2}};
+    struct job_epoch again[] = {{2, 7, 6, 2}, {3, 100, 6, 2}};
     submit(fixture, "job_a", "ds_a");
     struct db_tx *tx = fixture_begin(fixture, DB_WRITE);
     assert_int_equal(job_store_add_epochs(tx, "job_a", epochs, 2, &fixture->err), 0);
     assert_int_equal(fixture_number(tx, sum), 15);
     assert_int_equal(job_store_add_epochs(tx, "job_a", again, 2, &fixture->err), 0);
     assert_int_equal(fixture_number(tx, sum), 117);
+    struct job_epoch *history = NULL;
+    size_t n = 0;
+    assert_int_equal(
+        job_store_list_epochs(tx, "job_a", 0, 2, &history, &n, &fixture->err), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(history[0].epoch, 1);
+    assert_true(isnan(history[0].validation_loss));
+    assert_true(history[1].train_loss == 7);
+    free(history);
+    assert_int_equal(
+        job_store_list_epochs(tx, "job_a", 2, 10, &history, &n, &fixture->err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(history[0].epoch, 3);
+    free(history);
+    assert_int_equal(
+        job_store_list_epochs(tx, "job_x", 0, 2, &history, &n, &fixture->err), -1);
+    assert_int_equal(fixture->err.code, ERR_NOT_FOUND);
+    fixture->err = (struct err){0};
     assert_int_equal(job_store_add_epochs(tx, "job_x", again, 2, &fixture->err), -1);
     assert_int_equal(fixture->err.code, ERR_NOT_FOUND);
     fixture->err = (struct err){0};
@@ -455,7 +473,7 @@ static void epochs_are_replaced_and_cleared(void **state)
 static void recovery_requeues_cancels_and_gives_up(void **state)
 {
     struct fixture *fixture = *state;
-    struct job_store_recovered result;
+    struct job_recovered result;
     struct job job = {0};
     submit(fixture, "job_poison", "ds_a");
     for (int i = 1; i < JOB_ATTEMPTS_MAX; i++) {
