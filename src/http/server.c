@@ -205,9 +205,18 @@ static int check_declared_length(struct server *server, struct exchange *exchang
 }
 
 /*
- * A refusal in this first call ends the connection, which is right while a body is coming or
- * the framing is in doubt. Without a body it is sent in the next call, which keeps it.
+ * A refusal in the first call ends the connection and leaves what the client still sends
+ * unread, so that the closing may overtake the answer on its way. That is right when the
+ * framing is in doubt, when the client waits for a word before it sends (100-continue), and
+ * for a body too long to throw away; otherwise the body is read first, and the connection
+ * stays.
  */
+static bool answers_at_once(const struct exchange *exchange)
+{
+    return exchange->closes || exchange->content_length > DISCARD_MAX ||
+           (exchange->has_body && request_header(&exchange->request, "Expect"));
+}
+
 static enum MHD_Result on_headers(struct server *server, struct exchange *exchange,
                                   struct MHD_Connection *connection, const char *version)
 {
@@ -225,8 +234,10 @@ static enum MHD_Result on_headers(struct server *server, struct exchange *exchan
     }
     atomic_store(&exchange->stage, EXCHANGE_REFUSED);
     refuse(server, exchange);
-    exchange->closes |= exchange->has_body;
-    return exchange->closes ? send_answer(server, exchange, connection) : MHD_YES;
+    if (!answers_at_once(exchange))
+        return MHD_YES;
+    exchange->closes = true;
+    return send_answer(server, exchange, connection);
 }
 
 /* Charges the budget, then keeps the bytes. */
