@@ -188,12 +188,66 @@ size_t decimal_print(double value, char out[static DECIMAL_TEXT_SIZE])
     return (size_t)len;
 }
 
+/* value = n / 10^shift, without the zeros behind the point that say nothing. */
+static size_t print_fixed(uint64_t n, int shift, bool negative, char *out)
+{
+    char digits[24]; /* from the last to the first */
+    size_t n_digits = 0;
+    size_t len = 0;
+    for (; shift > 0 && n % 10 == 0; shift--)
+        n /= 10;
+    for (; n || (int)n_digits <= shift; n /= 10)
+        digits[n_digits++] = (char)('0' + n % 10);
+    if (negative)
+        out[len++] = '-';
+    while (n_digits) {
+        if ((int)n_digits == shift)
+            out[len++] = '.';
+        out[len++] = digits[--n_digits];
+    }
+    for (; shift < 0; shift++)
+        out[len++] = '0';
+    out[len] = '\0';
+    return len;
+}
+
+/*
+ * Most floats without printf: the first of 6 to 9 digits that reads back. With so few digits
+ * and small powers of ten both ways are one rounded operation, and reading back is exact
+ * (Clinger 1990). 0: not one of those.
+ */
+static size_t print_common_float(float value, char *out)
+{
+    double size = fabs((double)value);
+    if (!(size >= 1e-5 && size < 1e9))
+        return 0;
+    int e = 0; /* 10^e <= size < 10^(e + 1) */
+    while (e < 8 && size >= exact_powers[e + 1])
+        e++;
+    while (e > -5 && e <= 0 && size * exact_powers[-e] < 1)
+        e--;
+    for (int precision = 6; precision <= 9; precision++) {
+        int shift = precision - 1 - e;
+        double scaled =
+            shift < 0 ? size / exact_powers[-shift] : size * exact_powers[shift];
+        uint64_t n = (uint64_t)(scaled + 0.5);
+        double back = shift < 0 ? (double)n * exact_powers[-shift]
+                                : (double)n / exact_powers[shift];
+        if ((float)back == (float)size)
+            return print_fixed(n, shift, value < 0, out);
+    }
+    return 0;
+}
+
 size_t decimal_print_float(float value, char out[static DECIMAL_TEXT_SIZE])
 {
     if (!isfinite(value))
         return (size_t)snprintf(out, DECIMAL_TEXT_SIZE, "null");
     if (is_plain_integer((double)value) && fabsf(value) < 1e7F)
         return print_integer((int64_t)value, out);
+    size_t common = print_common_float(value, out);
+    if (common)
+        return common;
     int len = 0;
     for (int precision = 6; precision <= 9; precision++) {
         len = snprintf(out, DECIMAL_TEXT_SIZE, "%.*g", precision, (double)value);

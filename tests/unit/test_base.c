@@ -90,6 +90,8 @@ static void printed_doubles_read_back_equal(void **state)
         memcpy(&value, &bits, sizeof value);
         if (i % 4 == 0)
             value = (double)(bits >> 40) / 1000; /* what people's tables hold */
+        if (i % 4 == 1)
+            value = (double)(bits >> 11) * 0x1p-53; /* a probability */
         if (!isfinite(value))
             continue;
         size_t len = decimal_print(value, text);
@@ -152,6 +154,23 @@ static void numbers_are_printed_short(void **state)
     }
     decimal_print_float(0.1F, text);
     assert_string_equal(text, "0.1");
+    static const struct {
+        float value;
+        const char *text;
+    } floats[] = {{0.5F, "0.5"},
+                  {-2.5F, "-2.5"},
+                  {0.001F, "0.001"},
+                  {1e-5F, "1e-05"},
+                  {123456.789F, "123456.79"},
+                  {1.0F / 3, "0.33333334"},
+                  {999999.9F, "999999.9"},
+                  {1e8F, "100000000"},
+                  {3e9F, "3e+09"},
+                  {-0.03125F, "-0.03125"}};
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+        decimal_print_float(floats[i].value, text);
+        assert_string_equal(text, floats[i].text);
+    }
     decimal_print_float(16777216.0F, text);
     assert_string_equal(text, "16777216");
     decimal_print_float((float)NAN, text);
