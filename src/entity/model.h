@@ -15,7 +15,7 @@
 struct model_version {
     char id[ID_SIZE];
     char model[DATASET_NAME_SIZE];
-    uint64_t version; /* from 1; numbers are never used again */
+    uint64_t version; /* from 1; not used again while the name exists */
     char job_id[ID_SIZE];
     char dataset_id[ID_SIZE];
     char dataset_sha256[DIGEST_HEX_SIZE];

@@ -158,6 +158,78 @@ static bool log_wait_url(struct server_log *log, char *url, size_t size)
 
 /* --- the child ---------------------------------------------------------------------- */
 
+/* What a failed test leaves behind: ended and removed at exit. */
+static struct remains {
+    char dir[64];
+    pid_t pid; /* 0: not running */
+    struct remains *next;
+} * all_remains;
+
+static int remove_entry(const char *path, const struct stat *status, int kind,
+                        struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static void remove_remains(void)
+{
+    for (struct remains *it = all_remains; it; it = it->next) {
+        if (it->pid) {
+            kill(it->pid, SIGKILL);
+            waitpid(it->pid, NULL, 0);
+        }
+        nftw(it->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
+    while (all_remains) {
+        struct remains *next = all_remains->next;
+        free(all_remains);
+        all_remains = next;
+    }
+}
+
+static void add_remains(const char *dir)
+{
+    static bool is_registered;
+    struct remains *made = must(calloc(1, sizeof *made));
+    snprintf(made->dir, sizeof made->dir, "%s", dir);
+    made->next = all_remains;
+    all_remains = made;
+    if (!is_registered)
+        atexit(remove_remains);
+    is_registered = true;
+}
+
+static struct remains *find_remains(const char *dir)
+{
+    struct remains *it = all_remains;
+    while (it && strcmp(it->dir, dir) != 0)
+        it = it->next;
+    return it;
+}
+
+static void drop_remains(const char *dir)
+{
+    struct remains **link = &all_remains;
+    while (*link && strcmp((*link)->dir, dir) != 0)
+        link = &(*link)->next;
+    struct remains *found = *link;
+    if (!found)
+        return;
+    *link = found->next;
+    free(found);
+}
+
+static void set_pid(struct harness *harness, pid_t pid)
+{
+    struct remains *it = find_remains(harness->dir);
+    harness->pid = pid;
+    if (it)
+        it->pid = pid;
+}
+
 static const char *binary(void)
 {
     const char *path = getenv("MLPD_BINARY");
@@ -206,7 +278,7 @@ void harness_start(struct harness *harness)
     int fd;
     for (int i = 0; harness->arguments && harness->arguments[i]; i++)
         argv[n++] = (char *)harness->arguments[i];
-    harness->pid = spawn(argv, &fd);
+    set_pid(harness, spawn(argv, &fd));
     last_log = harness->log;
     log_start(harness->log, fd);
     if (log_wait_url(harness->log, harness->url, sizeof harness->url))
@@ -224,6 +296,7 @@ void harness_open(struct harness *harness, const char *const *arguments)
         base = "/tmp";
     snprintf(harness->dir, sizeof harness->dir, "%s/mlpd-test-XXXXXX", base);
     assert_non_null(mkdtemp(harness->dir));
+    add_remains(harness->dir);
     snprintf(harness->db, sizeof harness->db, "%s/mlpd.db", harness->dir);
     harness_start(harness);
 }
@@ -238,7 +311,7 @@ double harness_stop(struct harness *harness)
         harness_kill(harness);
         fail_msg("the server does not stop");
     }
-    harness->pid = 0;
+    set_pid(harness, 0);
     log_finish(harness->log);
     if (status != 0) {
         harness_print_log();
@@ -251,17 +324,8 @@ void harness_kill(struct harness *harness)
 {
     kill(harness->pid, SIGKILL);
     reap(harness->pid);
-    harness->pid = 0;
+    set_pid(harness, 0);
     log_finish(harness->log);
-}
-
-static int remove_entry(const char *path, const struct stat *status, int kind,
-                        struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
 }
 
 void harness_close(struct harness *harness)
@@ -269,6 +333,7 @@ void harness_close(struct harness *harness)
     if (harness->pid)
         harness_stop(harness);
     nftw(harness->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    drop_remains(harness->dir);
     log_free(harness->log);
     *harness = (struct harness){0};
 }

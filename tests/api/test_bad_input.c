@@ -188,6 +188,7 @@ static const struct {
     {"{'data': {'X': [[1]], 'y': [1]}, 'data': {'X': [[1]], 'y': [1]}}", 400,
      "invalid_json", NULL, NULL},
     {"[]", 422, "wrong_type", NULL, NULL},
+    {"5", 422, "wrong_type", NULL, NULL},
     {"{}", 422, "missing_field", "/dataset", NULL},
     {"{'dataset': '$P'}", 422, "missing_field", "/target", NULL},
     {"{'dataset': 5, 'target': 'species'}", 422, "wrong_type", "/dataset", NULL},

@@ -83,6 +83,33 @@ static void running_job_tells_how_far_it_is(void **state)
     client_close(&client);
 }
 
+static void history_has_every_epoch_in_order(void **state)
+{
+    struct client client;
+    client_open(&client, *state);
+    const char *id = submit(&client,
+                            "{'dataset': '%s', 'target': 'species', 'max_iter': 25,"
+                            " 'n_iter_no_change': 25}",
+                            upload(&client, "iris"));
+    double last = number_at(wait_job(&client, id, "succeeded"), "/train_loss");
+    char path[128];
+    snprintf(path, sizeof path, "/v1/jobs/%s/events?limit=20", id);
+    const struct answer *first = client_get(&client, path);
+    expect_status(first, 200);
+    assert_int_equal(json_array_size(find_at(first->json, "/items")), 20);
+    assert_true(number_at(first->json, "/items/0/epoch") == 1);
+    assert_true(number_at(first->json, "/items/19/epoch") == 20);
+    snprintf(path, sizeof path, "/v1/jobs/%s/events?limit=20&after=%s", id,
+             text_at(first->json, "/next"));
+    const struct answer *rest = client_get(&client, path);
+    expect_status(rest, 200);
+    assert_int_equal(json_array_size(find_at(rest->json, "/items")), 5);
+    assert_true(json_is_null(find_at(rest->json, "/next")));
+    assert_true(number_at(rest->json, "/items/4/train_loss") == last);
+    expect_problem(client_get(&client, "/v1/jobs/job_none/events"), 404, "no_such_job");
+    client_close(&client);
+}
+
 /* --- cancelling --------------------------------------------------------------------- */
 
 static void cancelled_job_leaves_no_model(void **state)
@@ -434,6 +461,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(job_goes_from_queued_to_succeeded),
         cmocka_unit_test(running_job_tells_how_far_it_is),
+        cmocka_unit_test(history_has_every_epoch_in_order),
         cmocka_unit_test(cancelled_job_leaves_no_model),
         cmocka_unit_test(cancelling_twice_changes_nothing_more),
         cmocka_unit_test(queued_job_is_cancelled_at_once),

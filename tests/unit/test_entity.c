@@ -211,6 +211,36 @@ static void stored_parameters_are_distrusted(void **state)
     assert_int_equal(parameters_decode("dropout=0.5\n", 12, &parameters, &err), 0);
 }
 
+static void the_core_gets_every_parameter(void **state)
+{
+    (void)state;
+    struct parameters parameters = unusual_parameters();
+    struct fit_options fit;
+    struct mlp_spec spec;
+    size_t hidden[PARAMETERS_HIDDEN_MAX];
+    parameters.output_activation = ACT_SOFTMAX;
+    parameters_to_fit(&parameters, &fit);
+    parameters_to_spec(&parameters, 5, 3, hidden, &spec);
+    assert_int_equal(fit.seed, 9007199254740991);
+    assert_int_equal(fit.batch_size, 17);
+    assert_int_equal(fit.max_iter, 200);
+    assert_int_equal(fit.n_iter_no_change, 10);
+    assert_true(fit.tol == 1e-4 && fit.alpha == 1e-4);
+    assert_true(fit.early_stopping && fit.shuffle);
+    assert_int_equal(fit.optim.solver, SOLVER_ADAM);
+    assert_true(fit.optim.learning_rate == 0.1 + 0.2);
+    assert_true(fit.optim.momentum == 0.9 && fit.optim.nesterov);
+    assert_true(fit.optim.beta_1 == 0.9 && fit.optim.beta_2 == 0.999);
+    assert_true(fit.optim.epsilon == 1e-8);
+    assert_int_equal(spec.n_inputs, 5);
+    assert_int_equal(spec.n_outputs, 3);
+    assert_int_equal(spec.n_hidden, 3);
+    assert_int_equal(spec.hidden_layer_sizes[1], 65536);
+    assert_int_equal(spec.activation, ACT_RELU);
+    assert_int_equal(spec.output_activation, ACT_SOFTMAX);
+    assert_int_equal(spec.loss, LOSS_CROSS_ENTROPY);
+}
+
 /* --- metrics ------------------------------------------------------------------------- */
 
 static void stored_metrics_read_back_and_truncations_are_refused(void **state)
@@ -304,6 +334,7 @@ int main(void)
         cmocka_unit_test(unknown_choice_lists_what_is_allowed),
         cmocka_unit_test(stored_parameters_read_back_the_same),
         cmocka_unit_test(stored_parameters_are_distrusted),
+        cmocka_unit_test(the_core_gets_every_parameter),
         cmocka_unit_test(stored_metrics_read_back_and_truncations_are_refused),
         cmocka_unit_test(terminal_states_never_change),
         cmocka_unit_test(states_are_found_by_name),
