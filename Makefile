@@ -21,16 +21,19 @@ VERSION  := 0.1.0
 
 CC         ?= cc
 PKG_CONFIG ?= pkg-config
-LIBS       := libmicrohttpd jansson sqlite3 openblas libsodium zlib libzstd
+LIBS       := libmicrohttpd jansson sqlite3 openblas libsodium
 TEST_LIBS  := cmocka libcurl jansson sqlite3
 
 # Everything a fresh Debian 12 with git and make still lacks.
 DEPS := gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev libsqlite3-dev \
-        libopenblas-pthread-dev libsodium-dev zlib1g-dev libzstd-dev libcmocka-dev \
+        libopenblas-pthread-dev libsodium-dev libcmocka-dev \
         libcurl4-openssl-dev curl jq ca-certificates
 CHECK_DEPS := clang-format-14 clang-tidy-14 libclang-common-14-dev
 
 Q := $(if $(V),,@)
+
+# Targets that build and then do something build on all cores.
+BUILD = $(MAKE) --no-print-directory -j$(shell nproc 2>/dev/null || echo 1)
 
 # --- flags ---------------------------------------------------------------------------
 
@@ -151,19 +154,19 @@ $(B)/tests/api/test_%: $(B)/tests/api/test_%.o $(API_OBJ) $(B)/libmlpd.a
 tests: $(B)/mlpd $(UNIT_BIN) $(API_BIN)
 
 test: deps
-	@$(MAKE) --no-print-directory MODE=$(MODE) tests
+	@$(BUILD) MODE=$(MODE) tests
 	@tests/run.sh $(B)
 
 asan tsan:
-	@$(MAKE) --no-print-directory MODE=$@ tests
+	@$(BUILD) MODE=$@ tests
 	@tests/run.sh build/$@
 
 demo: deps
-	@$(MAKE) --no-print-directory MODE=release all
+	@$(BUILD) MODE=release all
 	@tests/demo.sh build/release/mlpd
 
 run: deps
-	@$(MAKE) --no-print-directory MODE=release all
+	@$(BUILD) MODE=release all
 	@mkdir -p var
 	@exec build/release/mlpd serve --db var/mlpd.db
 
@@ -173,8 +176,8 @@ bench: all
 # --- checks --------------------------------------------------------------------------
 
 check: deps check-deps
-	@$(MAKE) --no-print-directory WERROR=1 check-format check-layers check-release \
-	    check-headers check-tidy
+	@$(BUILD) WERROR=1 check-release
+	@$(MAKE) --no-print-directory WERROR=1 check-format check-layers check-headers check-tidy
 	@$(MAKE) --no-print-directory WERROR=1 asan
 	@$(MAKE) --no-print-directory WERROR=1 tsan
 

@@ -57,7 +57,7 @@ compile() {
     local -a flags libraries
     read -ra flags <<<"$(pkg-config --cflags libmicrohttpd openblas)"
     read -ra libraries <<<"$(pkg-config --libs libmicrohttpd jansson sqlite3 openblas \
-        libsodium zlib libzstd)"
+        libsodium)"
     mkdir -p "$bin"
     for name in fit csv start constant; do
         "${CC:-cc}" -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -pthread -Isrc "${flags[@]}" \
