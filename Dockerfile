@@ -41,8 +41,8 @@ ENV MLPD_DB=/data/mlpd.db \
     MLPD_LISTEN=0.0.0.0:8080 \
     MLPD_INSECURE=true
 
-# A number, so that an orchestrator can tell that it is not root. Nothing is written outside
-# /data, so the root may be read-only.
+# A number, so that an orchestrator can tell that it is not root. Nothing is written
+# outside /data, so the root may be read-only.
 USER 10001:10001
 WORKDIR /data
 VOLUME /data

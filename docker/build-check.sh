@@ -118,7 +118,8 @@ check_image() {
         .Volumes["/data"] and .ExposedPorts["8080/tcp"]'
     check "SIGTERM stops it" is '.StopSignal == "SIGTERM"'
     check "it carries title, description and licence" is '
-        .Labels | [.["org.opencontainers.image." + ("title", "description", "licenses")]] | all'
+        .Labels as $labels | ["title", "description", "licenses"]
+        | all($labels["org.opencontainers.image." + .])'
     check "/data belongs to the user" test "$(stat -c %u:%g "$root/data")" = "$user"
     check "no compiler or header in it" finds_nothing \
         "$root/usr/bin" "$root/usr/include" -name '*gcc*' -o -name make -o -name '*.h'
@@ -226,9 +227,9 @@ train() {
 }
 
 predict() {
-    ask -H 'Content-Type: application/json' "$url/v1/models/iris/predict" -d '{"rows": [
-        {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2},
-        {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6, "petal_width": 2.5}]}' |
+    ask -H 'Content-Type: application/json' "$url/v1/models/iris/predict" -d '{
+        "columns": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
+        "data": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]}' |
         tee "$work/answer.json" && echo &&
         jq -e '.predictions == ["setosa", "virginica"]' "$work/answer.json"
 }

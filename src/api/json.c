@@ -39,7 +39,8 @@ int json_read(const struct request *request, const char *body, size_t len, json_
         return err_set(err, ERR_MALFORMED, "empty_body", "the body is empty");
     if (check_syntax(body, len, err) < 0)
         return -1;
-    json_t *value = json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *value =
+        json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!value)
         return err_set(err, ERR_MALFORMED, "invalid_json",
                        "the body is not valid JSON: line %d, column %d: %s", error.line,
