@@ -118,8 +118,8 @@ check_image() {
         .Volumes["/data"] and .ExposedPorts["8080/tcp"]'
     check "SIGTERM stops it" is '.StopSignal == "SIGTERM"'
     check "it carries title, description and licence" is '
-        .Labels as $labels | ["title", "description", "licenses"]
-        | all($labels["org.opencontainers.image." + .])'
+        [.Labels["org.opencontainers.image." + ("title", "description", "licenses")]]
+        | all'
     check "/data belongs to the user" test "$(stat -c %u:%g "$root/data")" = "$user"
     check "no compiler or header in it" finds_nothing \
         "$root/usr/bin" "$root/usr/include" -name '*gcc*' -o -name make -o -name '*.h'

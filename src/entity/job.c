@@ -64,7 +64,7 @@ void job_encode_features(const struct job *job, struct buf *out)
 {
     endian_put_u8(out, job->features != NULL);
     endian_put_u32(out, (uint32_t)job->n_features);
-    for (size_t i = 0; i < job->n_features; i++)
+    for (size_t i = 0; job->features && i < job->n_features; i++)
         endian_put_text(out, job->features[i], strlen(job->features[i]));
 }
 

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -370,6 +371,7 @@ int encoder_classes(const struct table *table, const char *target, enum encoder_
                     const size_t *rows, size_t n_rows, uint32_t *classes,
                     size_t *n_classes, struct err *err)
 {
+    assert(task != ENCODER_REGRESSION);
     struct encoder made = {.target = {.task = task}};
     struct fitting fitting = {.table = table, .rows = rows, .n_rows = n_rows};
     struct encoder_options options = {.target = target};
