@@ -12,7 +12,6 @@
 #include "domain/datasets.h"
 #include "domain/reporter.h"
 #include "domain/scores.h"
-#include "store/job_store.h"
 #include "table/encoder_codec.h"
 #include "table/split.h"
 
@@ -304,16 +303,6 @@ static int score(const struct training *training, struct metrics *metrics,
     return 0;
 }
 
-static int start_over(struct db *db, const struct job *job, struct err *err)
-{
-    struct db_tx *tx = NULL;
-    if (job->attempts <= 1)
-        return 0;
-    if (db_begin(db, DB_WRITE, &tx, err) < 0)
-        return -1;
-    return db_end(tx, job_store_clear_epochs(tx, job->id, err), err);
-}
-
 int trainer_run(struct db *db, const struct job *job, const atomic_bool *stop,
                 struct model_version *version, struct warnings *warnings, struct err *err)
 {
@@ -324,7 +313,7 @@ int trainer_run(struct db *db, const struct job *job, const atomic_bool *stop,
     if (!reporter)
         return -1;
 
-    if (start_over(db, job, err) < 0 || prepare(&training, db, job, warnings, err) < 0)
+    if (prepare(&training, db, job, warnings, err) < 0)
         goto out;
     reporter_init(reporter, db, job, stop, training.n_rows[METRICS_TRAIN]);
     if (fit(&training, reporter, err) < 0 || score(&training, &made.metrics, err) < 0 ||

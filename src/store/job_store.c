@@ -314,6 +314,17 @@ int job_store_uses_dataset(struct db_tx *tx, const char *dataset_id, struct err 
 
 /* --- changing state ------------------------------------------------------------------ */
 
+/* A job that is claimed again starts over, and so does its history. */
+static int clear_epochs(struct db_tx *tx, int64_t seq, struct err *err)
+{
+    static const char sql[] = "DELETE FROM job_epoch WHERE job_seq = $1";
+    struct db_stmt *stmt = NULL;
+    if (db_prepare(tx, sql, &stmt, err) != 0)
+        return -1;
+    db_bind_int(stmt, 1, seq);
+    return db_run(stmt, err);
+}
+
 int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct err *err)
 {
     static const char sql[] =
@@ -333,6 +344,7 @@ int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct er
         return rc;
     if (add_transition(tx, db_column_int(stmt, SEQ), JOB_RUNNING, "claimed", now_ms,
                        err) != 0 ||
+        clear_epochs(tx, db_column_int(stmt, SEQ), err) != 0 ||
         read_job(tx, stmt, &read, err) != 0)
         return -1;
     if (db_run(stmt, err) != 0) {
@@ -562,17 +574,6 @@ int job_store_list_epochs(struct db_tx *tx, const char *id, uint64_t after, size
     *epochs = read;
     *n = n_read;
     return 0;
-}
-
-int job_store_clear_epochs(struct db_tx *tx, const char *id, struct err *err)
-{
-    static const char sql[] =
-        "DELETE FROM job_epoch WHERE job_seq = (SELECT seq FROM job WHERE id = $1)";
-    struct db_stmt *stmt = NULL;
-    if (db_prepare(tx, sql, &stmt, err) != 0)
-        return -1;
-    db_bind_text(stmt, 1, id);
-    return db_run(stmt, err);
 }
 
 /* --- recovery ------------------------------------------------------------------------ */

@@ -19,8 +19,8 @@ int job_store_get(struct db_tx *tx, const char *id, struct job *job, struct err 
 int job_store_list(struct db_tx *tx, int state, int64_t before, size_t limit,
                    struct job **items, size_t *n, struct err *err);
 
-/* Claims the oldest queued job: running, attempts + 1, started_at, progress cleared, in one
- * UPDATE … RETURNING. 1: *job is filled, 0: the queue is empty, -1: failed. */
+/* Claims the oldest queued job: running, attempts + 1, started_at, progress and history cleared,
+ * in one transaction. 1: *job is filled, 0: the queue is empty, -1: failed. */
 int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct err *err);
 
 /* Moves it to another state if job_may_move allows; ERR_CONFLICT "wrong_state" names the
@@ -42,9 +42,6 @@ int job_store_add_epochs(struct db_tx *tx, const char *id, const struct job_epoc
  * *epochs [*n] is owned by the caller (free). ERR_NOT_FOUND "no_such_job". */
 int job_store_list_epochs(struct db_tx *tx, const char *id, uint64_t after, size_t limit,
                           struct job_epoch **epochs, size_t *n, struct err *err);
-
-/* Removes the history of a job that starts over. */
-int job_store_clear_epochs(struct db_tx *tx, const char *id, struct err *err);
 
 /* running → succeeded with metrics, warnings and the version made. ERR_CONFLICT when it is
  * in no state for that (cancelling). */
