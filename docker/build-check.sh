@@ -41,28 +41,8 @@ check() {
     fi
 }
 
-stage() { printf '%s (%d s)\n' "$*" "$SECONDS"; }
-
-# Without it nothing that follows can be told: says why and ends.
-must() {
-    "$@" >"$work/must.log" 2>&1 && return
-    tail -n 60 "$work/must.log"
-    echo "build-check: failed: $*" >&2
-    exit 1
-}
-
-install_missing() {
-    local package status missing=()
-    for package; do
-        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || true
-        [ "$status" = installed ] || missing+=("$package")
-    done
-    [ "${#missing[@]}" -gt 0 ] || return 0
-    echo "Installing with apt-get: ${missing[*]}"
-    must apt-get update
-    must env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "${missing[@]}"
-}
+# shellcheck source=docker/debian.sh
+. docker/debian.sh
 
 # --- the image --------------------------------------------------------------------------
 
@@ -70,21 +50,11 @@ store() {
     buildah --root "$work/store" --runroot "$work/run" --storage-driver vfs "$@"
 }
 
-# The lines of a sources.list that name the Debian 12 archives this machine uses.
-debian_sources() {
-    # shellcheck disable=SC2016  # apt-get fills these in
-    apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-        'Created-By: Packages' 'Origin: Debian' | grep ' bookworm' || true
-}
-
 make_base() {
-    local container top sources=()
+    local container top
     container=$(store from scratch)
     top=$(store mount "$container")
-    debian_sources >"$work/sources.list"
-    # With none to go by, for example on another release, mmdebstrap's default holds.
-    [ ! -s "$work/sources.list" ] || sources=("$work/sources.list")
-    must mmdebstrap --variant=minbase bookworm "$top" "${sources[@]}"
+    make_debian "$top"
     must store commit --rm --format docker "$container" localhost/base
 }
 

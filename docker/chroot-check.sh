@@ -17,44 +17,8 @@ failed=0
 # Should anything still be mounted in there, it must not be emptied.
 trap 'rm -rf --one-file-system "$work"' EXIT
 
-stage() { printf '%s (%d s)\n' "$*" "$SECONDS"; }
-
-# Without it nothing that follows can be told: says why and ends.
-must() {
-    "$@" >"$work/must.log" 2>&1 && return
-    tail -n 60 "$work/must.log"
-    echo "chroot-check: failed: $*" >&2
-    exit 1
-}
-
-install_missing() {
-    local package status missing=()
-    for package; do
-        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || true
-        [ "$status" = installed ] || missing+=("$package")
-    done
-    [ "${#missing[@]}" -gt 0 ] || return 0
-    echo "Installing with apt-get: ${missing[*]}"
-    must apt-get update
-    must env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "${missing[@]}"
-}
-
-# The lines of a sources.list that name the Debian 12 archives this machine uses.
-debian_sources() {
-    # shellcheck disable=SC2016  # apt-get fills these in
-    apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-        'Created-By: Packages' 'Origin: Debian' | grep ' bookworm' || true
-}
-
-make_root() {
-    local sources=()
-    debian_sources >"$work/sources.list"
-    # With none to go by, for example on another release, mmdebstrap's default holds.
-    [ ! -s "$work/sources.list" ] || sources=("$work/sources.list")
-    must mmdebstrap --variant=minbase --include=git,make,ca-certificates \
-        bookworm "$root" "${sources[@]}"
-}
+# shellcheck source=docker/debian.sh
+. "$(dirname "$0")/debian.sh"
 
 clone() {
     [ -z "$(git -C "$checkout" status --porcelain)" ] ||
@@ -86,7 +50,7 @@ run_target() {
 }
 
 install_missing mmdebstrap git util-linux
-make_root
+make_debian "$root" git,make,ca-certificates
 stage "chroot: $(du -sh "$root" | cut -f1)"
 clone
 run_target demo

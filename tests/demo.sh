@@ -40,8 +40,7 @@ call() {
 start_server() {
     "$mlpd" serve --db "$work/demo.db" --listen 127.0.0.1:0 2>"$work/log" &
     server=$!
-    local i
-    for i in $(seq 100); do
+    for _ in $(seq 100); do
         url=$(sed -n 's/.*listening on \(http:[^ ]*\).*/\1/p' "$work/log")
         [ -z "$url" ] || return 0
         kill -0 "$server" 2>/dev/null || fail "the server did not start"

@@ -8,10 +8,10 @@ failed=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # The servers under test are this build's own binary.
-MLPD_BINARY=$(pwd)/$build/mlpd
-export MLPD_BINARY
+here=$(pwd)
+export MLPD_BINARY="$here/$build/mlpd"
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:${ASAN_OPTIONS:-}"
-export TSAN_OPTIONS="halt_on_error=0:suppressions=$(pwd)/tests/lint/tsan.supp:${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="halt_on_error=0:suppressions=$here/tests/lint/tsan.supp:${TSAN_OPTIONS:-}"
 for test in "$build"/tests/unit/test_* "$build"/tests/api/test_*; do
     case $test in *.o | *.d) continue ;; esac
     [ -x "$test" ] || continue
