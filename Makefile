@@ -70,7 +70,7 @@ TEST_LDLIBS := $(shell $(PKG_CONFIG) --libs $(TEST_LIBS) 2>/dev/null)
 # is built with -O3: its inner loops are what the service spends its time in. It reads neither
 # errno nor exception flags after its arithmetic, and saying so lets square roots and
 # conditions be vectorised; NaN and infinities stay what they are.
-BASE_FLAGS := -std=c17 -D_POSIX_C_SOURCE=200809L -D_GNU_SOURCE -pthread -fopenmp-simd \
+BASE_FLAGS  = -std=c17 -D_POSIX_C_SOURCE=200809L -D_GNU_SOURCE -pthread -fopenmp-simd \
               -Isrc -DMLPD_VERSION='"$(VERSION)"' $(MODE_FLAGS.$(MODE))
 ALL_CFLAGS  = $(BASE_FLAGS) $(WARN) $(PKG_CFLAGS) $(CFLAGS)
 LDLIBS_ALL := $(PKG_LIBS) -lm -pthread

@@ -14,7 +14,7 @@
 
 /* Fields of a job besides the parameters. */
 static const char *const job_fields[] = {"dataset", "data",  "target", "features",
-                                         "exclude", "model", "task"};
+                                         "exclude", "model", "task",   "sample_weight"};
 #define N_JOB_FIELDS (sizeof job_fields / sizeof *job_fields)
 
 /* --- reading a request --------------------------------------------------------------- */
@@ -169,6 +169,7 @@ static int read_request(json_t *root, struct jobs_request *request,
         json_get_text(root, "dataset", &request->dataset_id, err) < 0 ||
         json_get_text(root, "target", &request->target, err) < 0 ||
         json_get_text(root, "model", &request->model, err) < 0 ||
+        json_get_text(root, "sample_weight", &request->sample_weight, err) < 0 ||
         read_task(root, &request->task, err) < 0 ||
         json_get_texts(root, "features", features, &request->n_features, err) < 0 ||
         json_get_texts(root, "exclude", exclude, &request->n_exclude, err) < 0)

@@ -199,6 +199,10 @@ void render_job(struct writer *writer, const char *key, const struct job *job)
     writer_text(writer, "dataset", job->dataset_id);
     writer_text(writer, "target", job->target);
     render_features(writer, job);
+    if (job->sample_weight)
+        writer_text(writer, "sample_weight", job->sample_weight);
+    else
+        writer_null(writer, "sample_weight");
     writer_text(writer, "task", encoder_task_name(job->task));
     render_progress(writer, job);
     render_metrics(writer, &job->metrics);

@@ -21,9 +21,10 @@ struct fit {
     size_t n_targets;
     size_t batch_size;
     size_t piece_rows;
-    size_t *order; /* owned [n_rows]: this epoch's permutation; NULL: rows as they lie */
-    float *x;      /* owned [piece_rows x n_inputs]: rows gathered by order */
-    float *t;      /* owned [piece_rows x n_targets] */
+    size_t *order;  /* owned [n_rows]: this epoch's permutation; NULL: rows as they lie */
+    float *x;       /* owned [piece_rows x n_inputs]: rows gathered by order */
+    float *t;       /* owned [piece_rows x n_targets] */
+    float *weights; /* owned [piece_rows]; NULL: rows have none */
     float *gradient; /* owned [n_parameters]: of the batch */
     float *piece;    /* owned [n_parameters]: of a piece; NULL while a piece is a batch */
     float *best; /* owned [n_parameters]: lowest validation loss; early_stopping only */
@@ -98,10 +99,42 @@ static int check_options(const struct fit_options *o, struct err *err)
                         err);
 }
 
+static int check_weights(const struct fit_rows *rows, struct err *err)
+{
+    double sum = 0.0;
+    for (size_t i = 0; rows->weights && i < rows->n_rows; i++) {
+        double weight = (double)rows->weights[i];
+        if (!(weight >= 0.0 && isfinite(weight)))
+            return err_set(err, ERR_INVALID, "bad_weight",
+                           "row %zu has weight %g; it must be a number from 0 on", i + 1,
+                           weight);
+        sum += weight;
+    }
+    if (rows->weights && rows->n_rows > 0 && sum == 0.0)
+        return err_set(err, ERR_INVALID, "bad_weight", "all rows have weight 0");
+    return 0;
+}
+
+static int check_counts(const struct mlp *mlp, const struct fit_rows *rows,
+                        struct err *err)
+{
+    size_t k = mlp_n_outputs(mlp);
+    for (size_t i = 0; i < rows->n_rows * k; i++)
+        if (rows->t[i] < 0.0F)
+            return err_set(err, ERR_INVALID, "bad_target",
+                           "row %zu has target %g; poisson takes numbers from 0 on",
+                           i / k + 1, (double)rows->t[i]);
+    return 0;
+}
+
 /* A class index out of range would be read as an array index. */
 static int check_targets(const struct mlp *mlp, const struct fit_rows *rows,
                          struct err *err)
 {
+    if (check_weights(rows, err) < 0)
+        return -1;
+    if (mlp->loss == LOSS_POISSON)
+        return check_counts(mlp, rows, err);
     if (mlp->loss != LOSS_CROSS_ENTROPY)
         return 0;
     float k = (float)mlp_n_outputs(mlp);
@@ -113,9 +146,17 @@ static int check_targets(const struct mlp *mlp, const struct fit_rows *rows,
     return 0;
 }
 
+static int check_slopes(const struct mlp *mlp, struct err *err)
+{
+    enum act hidden = mlp->n_layers > 1 ? mlp->layers[0].activation : ACT_IDENTITY;
+    return mlp_check_trainable(hidden, mlp->layers[mlp->n_layers - 1].activation, err);
+}
+
 static int check_input(const struct fit *fit, struct err *err)
 {
     if (check_options(fit->options, err) < 0)
+        return -1;
+    if (check_slopes(fit->mlp, err) < 0)
         return -1;
     if (fit->train->n_rows == 0)
         return err_set(err, ERR_INVALID, "no_rows", "there are no rows to learn from");
@@ -152,7 +193,11 @@ static int prepare_gather(struct fit *fit, struct err *err)
     fit->order = mem_new(fit->train->n_rows, sizeof *fit->order, err);
     fit->x = mem_new(fit->piece_rows * fit->n_inputs, sizeof *fit->x, err);
     fit->t = mem_new(fit->piece_rows * fit->n_targets, sizeof *fit->t, err);
-    return fit->order && fit->x && fit->t ? 0 : -1;
+    if (!fit->order || !fit->x || !fit->t)
+        return -1;
+    if (fit->train->weights)
+        fit->weights = mem_new(fit->piece_rows, sizeof *fit->weights, err);
+    return fit->train->weights && !fit->weights ? -1 : 0;
 }
 
 static int prepare_vectors(struct fit *fit, struct err *err)
@@ -200,6 +245,7 @@ static void release(struct fit *fit)
     free(fit->best);
     free(fit->piece);
     free(fit->gradient);
+    free(fit->weights);
     free(fit->t);
     free(fit->x);
     free(fit->order);
@@ -234,18 +280,34 @@ static void gather(float *restrict out, const float *restrict rows, const size_t
         memcpy(out + i * k, rows + order[i] * k, k * sizeof *out);
 }
 
+/* Σ of the weights of n rows from `first` on, in this order (NULL: as they lie): what their
+ * mean loss is divided by. */
+static double weight_of(const struct fit_rows *rows, const size_t *order, size_t first,
+                        size_t n)
+{
+    double sum = 0.0;
+    for (size_t i = first; rows->weights && i < first + n; i++)
+        sum += (double)rows->weights[order ? order[i] : i];
+    return rows->weights ? sum : (double)n;
+}
+
 /* Mean loss and gradient of n rows from `first` on, in this epoch's order. */
 static double piece_gradient(struct fit *fit, size_t first, size_t n, float *gradient)
 {
     const float *x = fit->train->x + first * fit->n_inputs;
     const float *t = fit->train->t + first * fit->n_targets;
+    const float *weights = fit->train->weights ? fit->train->weights + first : NULL;
     if (fit->order) {
         gather(fit->x, fit->train->x, fit->order + first, n, fit->n_inputs);
         gather(fit->t, fit->train->t, fit->order + first, n, fit->n_targets);
         x = fit->x;
         t = fit->t;
     }
-    return mlp_gradient(fit->mlp, &fit->ws, x, t, n, gradient);
+    if (fit->order && weights) {
+        gather(fit->weights, fit->train->weights, fit->order + first, n, 1);
+        weights = fit->weights;
+    }
+    return mlp_gradient_weighted(fit->mlp, &fit->ws, x, t, weights, n, gradient);
 }
 
 static void add_scaled(float *restrict sum, const float *restrict part, float scale,
@@ -261,11 +323,14 @@ static int large_gradient(struct fit *fit, size_t first, size_t n, double *loss,
                           struct err *err)
 {
     size_t n_parameters = fit->mlp->n_parameters;
+    double total = weight_of(fit->train, fit->order, first, n);
     memset(fit->gradient, 0, n_parameters * sizeof *fit->gradient);
     *loss = 0.0;
     for (size_t at = 0; at < n; at += fit->piece_rows) {
         size_t rows = smaller(n - at, fit->piece_rows);
-        double share = (double)rows / (double)n;
+        double share = total > 0.0
+                           ? weight_of(fit->train, fit->order, first + at, rows) / total
+                           : 0.0;
         *loss += share * piece_gradient(fit, first + at, rows, fit->piece);
         add_scaled(fit->gradient, fit->piece, (float)share, n_parameters);
         if (at + rows < n && ask_on_batch(fit, err) < 0)
@@ -286,10 +351,11 @@ static double add_decay(float *restrict g, const float *restrict w, float c, siz
     return sum;
 }
 
-/* Adds the L2 term of a batch of n rows to the gradient; returns its part of the loss. */
-static double add_l2(struct fit *fit, size_t n)
+/* Adds the L2 term of a batch of rows of this weight to the gradient; returns its part of
+ * the loss. */
+static double add_l2(struct fit *fit, double weight)
 {
-    double rate = fit->options->alpha / (double)n;
+    double rate = weight > 0.0 ? fit->options->alpha / weight : 0.0;
     double squares = 0.0;
     for (size_t l = 0; rate > 0.0 && l < fit->mlp->n_layers; l++) {
         const struct mlp_layer *layer = &fit->mlp->layers[l];
@@ -309,7 +375,7 @@ static int run_batch(struct fit *fit, size_t first, size_t n, double *loss,
     } else {
         *loss = piece_gradient(fit, first, n, fit->gradient);
     }
-    *loss += add_l2(fit, n);
+    *loss += add_l2(fit, weight_of(fit->train, fit->order, first, n));
     if (!isfinite(*loss))
         return diverged(fit, "the loss", err);
     optim_step(&fit->optim, fit->mlp->parameters, fit->gradient);
@@ -323,7 +389,7 @@ static bool all_finite(const float *values, size_t n)
     unsigned n_bad = 0;
 #pragma omp simd reduction(| : n_bad)
     for (size_t i = 0; i < n; i++)
-        n_bad |= !(fabsf(values[i]) <= 3.4028235e38F);
+        n_bad |= fabsf(values[i]) <= 3.4028235e38F ? 0U : 1U; /* NaN too */
     return n_bad == 0;
 }
 
@@ -350,11 +416,11 @@ static int run_batches(struct fit *fit, double *train_loss, struct err *err)
         fit->batch++;
         if (run_batch(fit, first, n, &loss, err) < 0)
             return -1;
-        sum += loss * (double)n;
+        sum += loss * weight_of(fit->train, fit->order, first, n);
     }
     if (!all_finite(fit->mlp->parameters, fit->mlp->n_parameters))
         return diverged(fit, "a weight", err);
-    *train_loss = sum / (double)n_rows;
+    *train_loss = sum / weight_of(fit->train, fit->order, 0, n_rows);
     return 0;
 }
 
@@ -364,11 +430,13 @@ static double validation_loss(struct fit *fit)
     double sum = 0.0;
     for (size_t first = 0; first < rows->n_rows; first += fit->ws.max_rows) {
         size_t n = smaller(fit->ws.max_rows, rows->n_rows - first);
-        sum +=
-            (double)n * mlp_gradient(fit->mlp, &fit->ws, rows->x + first * fit->n_inputs,
-                                     rows->t + first * fit->n_targets, n, NULL);
+        const float *weights = rows->weights ? rows->weights + first : NULL;
+        double share = weight_of(rows, NULL, first, n);
+        sum += share *
+               mlp_gradient_weighted(fit->mlp, &fit->ws, rows->x + first * fit->n_inputs,
+                                     rows->t + first * fit->n_targets, weights, n, NULL);
     }
-    return sum / (double)rows->n_rows;
+    return sum / weight_of(rows, NULL, 0, rows->n_rows);
 }
 
 /* Notes the epoch in counters and result, and its weights when they may be wanted again. */

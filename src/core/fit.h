@@ -15,7 +15,8 @@
 
 struct fit_options {
     struct optim_options optim;
-    double alpha;      /* L2: alpha/(2 n_batch) ΣW² joins a batch's loss; not biases */
+    double alpha;      /* L2: alpha/(2 n_batch) ΣW² joins a batch's loss; not biases.
+                          With weights, n_batch is their sum (scikit-learn's) */
     size_t batch_size; /* rows; 0: min(200, n_rows); gd always takes all rows */
     size_t max_iter;   /* epochs, >= 1 */
     double tol;        /* an epoch improves when it lowers the best loss by tol or more */
@@ -27,11 +28,13 @@ struct fit_options {
     uint64_t seed;
 };
 
-/* Rows to learn from. Borrowed. */
+/* Rows to learn from. Borrowed. Their mean loss, of a batch and of an epoch, is
+ * Σ weight · loss / Σ weight. */
 struct fit_rows {
     const float *x; /* [n_rows x n_inputs] */
     const float *t; /* [n_rows x n_targets], core/loss.h */
     size_t n_rows;
+    const float *weights; /* [n_rows], >= 0, not all 0; NULL: all 1 */
 };
 
 struct fit_progress {
@@ -63,7 +66,9 @@ struct fit_result {
 /*
  * Trains `mlp` (weights already initialised) in place. `validation` may be NULL unless
  * early_stopping. Errors: ERR_INVALID (no rows, options out of range, early_stopping without
- * validation rows: the pointer names the option; a class index that the net does not have);
+ * validation rows, an activation that cannot be trained: the pointer names the option; a
+ * class index that the net does not have, a negative count for poisson, a weight that is
+ * negative or not finite, weights that are all 0);
  * ERR_CANCELLED; ERR_NO_MEMORY; ERR_DIVERGED "diverged" at the first non-finite loss or
  * weight, naming epoch and batch (both from 1). After an error the weights are unspecified.
  */

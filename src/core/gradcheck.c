@@ -14,16 +14,20 @@ struct shadow {
     const struct mlp *mlp; /* borrowed: shapes only */
     const float *x;        /* borrowed */
     const float *t;        /* borrowed */
+    const float *weights;  /* borrowed; NULL: all 1 */
     size_t n;
     double *parameters;      /* owned [n_parameters] */
     double *rows[2];         /* owned [widest]: one row, in and out of a layer */
-    unsigned char *signs[2]; /* owned [n x units]: is z > 0, at w − h and at w + h */
+    unsigned char *signs[2]; /* owned [n x (units + outputs)]: the side of each kink that
+                                units and losses are on, at w − h and at w + h */
     size_t n_signs;
     double *differences; /* owned [n_parameters]: ĝ, NaN where a kink was crossed */
 };
 
 static double shadow_act(enum act act, double z)
 {
+    const double lambda = 1.0507009873554804934193349852946;
+    const double alpha = 1.6732632423543772848170429916717;
     switch (act) {
     case ACT_LOGISTIC:
         return 1.0 / (1.0 + exp(-z));
@@ -31,6 +35,22 @@ static double shadow_act(enum act act, double z)
         return tanh(z);
     case ACT_RELU:
         return z > 0.0 ? z : 0.0;
+    case ACT_LEAKY_RELU:
+        return z > 0.0 ? z : 0.01 * z;
+    case ACT_ELU:
+        return z > 0.0 ? z : exp(z) - 1.0;
+    case ACT_SELU:
+        return lambda * (z > 0.0 ? z : alpha * (exp(z) - 1.0));
+    case ACT_GELU:
+        return 0.5 * z * erfc(-z / sqrt(2.0));
+    case ACT_SILU:
+        return z / (1.0 + exp(-z));
+    case ACT_MISH:
+        return z * tanh(log(1.0 + exp(z)));
+    case ACT_SOFTPLUS:
+        return log(1.0 + exp(z));
+    case ACT_STEP:
+        return z > 0.0 ? 1.0 : 0.0;
     case ACT_IDENTITY:
     case ACT_SOFTMAX: /* belongs to the loss of a whole row */
     case ACT_COUNT:
@@ -39,30 +59,80 @@ static double shadow_act(enum act act, double z)
     return z;
 }
 
-/* Loss of one row from its pre-activations z [k]. */
+static bool has_kink(enum act act)
+{
+    return act == ACT_RELU || act == ACT_LEAKY_RELU || act == ACT_SELU || act == ACT_STEP;
+}
+
+static bool loss_has_kink(enum loss loss)
+{
+    return loss == LOSS_ABSOLUTE_ERROR || loss == LOSS_QUANTILE;
+}
+
+/* Loss of one output y and its target. */
+static double shadow_element(const struct mlp *mlp, double y, double t)
+{
+    const struct loss_options *o = &mlp->loss_options;
+    double miss = t - y;
+    double target;
+    switch (mlp->loss) {
+    case LOSS_SQUARED_ERROR:
+        return 0.5 * miss * miss;
+    case LOSS_ABSOLUTE_ERROR:
+        return fabs(miss);
+    case LOSS_HUBER:
+        return fabs(miss) <= o->delta ? 0.5 * miss * miss
+                                      : o->delta * (fabs(miss) - 0.5 * o->delta);
+    case LOSS_ASYMMETRIC_SQUARED:
+        return miss * miss * (miss < 0.0 ? o->over : o->under);
+    case LOSS_QUANTILE:
+        return miss >= 0.0 ? o->q * miss : (o->q - 1.0) * miss;
+    case LOSS_POISSON:
+        return exp(y) - t * y;
+    case LOSS_BINARY_CROSS_ENTROPY: /* −log p = log(1 + e^−z) */
+        target = t * (1.0 - o->label_smoothing) + 0.5 * o->label_smoothing;
+        return target * log1p(exp(-y)) + (1.0 - target) * log1p(exp(y));
+    case LOSS_CROSS_ENTROPY:
+    case LOSS_COUNT:
+        break;
+    }
+    return 0.0;
+}
+
+/* −Σ_j target_j log p_j, log p_j = z_j − log Σ e^z. */
+static double shadow_cross_entropy(const double *z, size_t class, size_t k,
+                                   double smoothing)
+{
+    double sum = 0.0;
+    double loss = 0.0;
+    for (size_t j = 0; j < k; j++)
+        sum += exp(z[j]);
+    for (size_t j = 0; j < k; j++) {
+        double target = smoothing / (double)k + (j == class ? 1.0 - smoothing : 0.0);
+        loss -= target * (z[j] - log(sum));
+    }
+    return loss;
+}
+
+/* Loss of one row from its pre-activations z [k]; notes the side of the target that each
+ * output is on in signs [k]. */
 static double shadow_loss(const struct mlp *mlp, const double *z, const float *t,
-                          size_t k)
+                          size_t k, unsigned char *signs)
 {
     enum act output = mlp->layers[mlp->n_layers - 1].activation;
     double sum = 0.0;
-    switch (mlp->loss) {
-    case LOSS_SQUARED_ERROR:
-        for (size_t j = 0; j < k; j++)
-            sum += 0.5 * pow(shadow_act(output, z[j]) - (double)t[j], 2.0);
-        return sum;
-    case LOSS_BINARY_CROSS_ENTROPY: /* −log p = log(1 + e^−z) */
-        return (double)*t * log1p(exp(-*z)) + (1.0 - (double)*t) * log1p(exp(*z));
-    case LOSS_CROSS_ENTROPY: /* log Σ e^(z_j − z_t) */
-        for (size_t j = 0; j < k; j++)
-            sum += exp(z[j] - z[(size_t)*t]);
-        return log(sum);
-    case LOSS_COUNT:
-        break;
+    if (mlp->loss == LOSS_CROSS_ENTROPY)
+        return shadow_cross_entropy(z, (size_t)*t, k, mlp->loss_options.label_smoothing);
+    for (size_t j = 0; j < k; j++) {
+        bool is_logit = mlp->loss == LOSS_BINARY_CROSS_ENTROPY;
+        double y = is_logit ? z[j] : shadow_act(output, z[j]);
+        signs[j] = loss_has_kink(mlp->loss) && y > (double)t[j];
+        sum += shadow_element(mlp, y, (double)t[j]);
     }
     return sum;
 }
 
-/* One row through all layers: its loss. Notes the signs of all z in signs [units]. */
+/* One row through all layers: its loss. Notes the sides of kinks in signs. */
 static double shadow_row(struct shadow *s, size_t row, unsigned char *signs)
 {
     const struct mlp *mlp = s->mlp;
@@ -80,7 +150,7 @@ static double shadow_row(struct shadow *s, size_t row, unsigned char *signs)
             double z = s->parameters[layer->biases_at + j];
             for (size_t i = 0; i < layer->fan_in; i++)
                 z += in[i] * w[i * layer->fan_out + j];
-            *signs++ = layer->activation == ACT_RELU && z > 0.0;
+            *signs++ = has_kink(layer->activation) && z > 0.0;
             out[j] = is_last ? z : shadow_act(layer->activation, z);
         }
         double *swap = in;
@@ -88,19 +158,23 @@ static double shadow_row(struct shadow *s, size_t row, unsigned char *signs)
         out = swap;
     }
     size_t n_targets = mlp->loss == LOSS_CROSS_ENTROPY ? 1 : k;
-    return shadow_loss(mlp, in, s->t + row * n_targets, k);
+    return shadow_loss(mlp, in, s->t + row * n_targets, k, signs);
 }
 
 static double shadow_mean(struct shadow *s, unsigned char *signs)
 {
     size_t units = s->n_signs / s->n;
     double sum = 0.0;
-    for (size_t i = 0; i < s->n; i++)
-        sum += shadow_row(s, i, signs + i * units);
-    return sum / (double)s->n;
+    double total = 0.0;
+    for (size_t i = 0; i < s->n; i++) {
+        double weight = s->weights ? (double)s->weights[i] : 1.0;
+        sum += weight * shadow_row(s, i, signs + i * units);
+        total += weight;
+    }
+    return sum / total;
 }
 
-/* Central difference of parameter p; NaN when a relu turned between both ends, where the
+/* Central difference of parameter p; NaN when a kink lies between both ends, where the
  * difference is not the derivative. */
 static double shadow_difference(struct shadow *s, size_t p)
 {
@@ -120,7 +194,7 @@ static int shadow_init(struct shadow *s, struct err *err)
 {
     const struct mlp *mlp = s->mlp;
     size_t widest = mlp_n_inputs(mlp);
-    size_t units = 0;
+    size_t units = mlp_n_outputs(mlp); /* of the loss */
     for (size_t l = 0; l < mlp->n_layers; l++) {
         units += mlp->layers[l].fan_out;
         if (mlp->layers[l].fan_out > widest)
@@ -201,10 +275,11 @@ static int compare(const struct shadow *s, const float *gradient,
     return 0;
 }
 
-int gradcheck_run(const struct mlp *mlp, const float *x, const float *t, size_t n,
-                  struct gradcheck *result, struct err *err)
+int gradcheck_run(const struct mlp *mlp, const float *x, const float *t,
+                  const float *weights, size_t n, struct gradcheck *result,
+                  struct err *err)
 {
-    struct shadow s = {.mlp = mlp, .x = x, .t = t, .n = n};
+    struct shadow s = {.mlp = mlp, .x = x, .t = t, .weights = weights, .n = n};
     struct mlp_workspace ws = {0};
     struct gradcheck made = {0};
     float *gradient = NULL;
@@ -215,7 +290,7 @@ int gradcheck_run(const struct mlp *mlp, const float *x, const float *t, size_t 
     if (!gradient || mlp_workspace_init(&ws, mlp, n, 1, err) < 0 ||
         shadow_init(&s, err) < 0)
         goto out;
-    mlp_gradient(mlp, &ws, x, t, n, gradient);
+    mlp_gradient_weighted(mlp, &ws, x, t, weights, n, gradient);
     for (size_t p = 0; p < mlp->n_parameters; p++)
         s.differences[p] = shadow_difference(&s, p);
     if (compare(&s, gradient, &made, err) < 0)

@@ -44,7 +44,7 @@ static int check_functions(const struct mlp_spec *spec, struct err *err)
 {
     if ((unsigned)spec->activation >= ACT_COUNT || spec->activation == ACT_SOFTMAX)
         return err_set_at(err, ERR_INVALID, "unknown_activation", "/activation",
-                          "a hidden layer takes identity, logistic, tanh or relu");
+                          "a hidden layer takes any activation but softmax");
     if ((unsigned)spec->output_activation >= ACT_COUNT)
         return err_set_at(err, ERR_INVALID, "unknown_activation", "/output_activation",
                           "there is no such output activation");
@@ -55,7 +55,24 @@ static int check_functions(const struct mlp_spec *spec, struct err *err)
         return err_set_at(err, ERR_INVALID, "loss_mismatch", "/loss",
                           "%s does not go with %s and %zu outputs", loss_name(spec->loss),
                           act_name(spec->output_activation), spec->n_outputs);
-    return 0;
+    return loss_check(spec->loss, &spec->loss_options, err);
+}
+
+static int check_slope(enum act act, const char *pointer, struct err *err)
+{
+    if (act_is_trainable(act))
+        return 0;
+    return err_set_at(err, ERR_INVALID, "not_trainable", pointer,
+                      "%s cannot be trained: its gradient is zero everywhere, so that no "
+                      "weight would move",
+                      act_name(act));
+}
+
+int mlp_check_trainable(enum act activation, enum act output_activation, struct err *err)
+{
+    if (check_slope(activation, "/activation", err) < 0)
+        return -1;
+    return check_slope(output_activation, "/output_activation", err);
 }
 
 static size_t width_after(const struct mlp_spec *spec, size_t layer)
@@ -83,7 +100,9 @@ int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err
 
 int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err)
 {
-    struct mlp made = {.n_layers = spec->n_hidden + 1, .loss = spec->loss};
+    struct mlp made = {.n_layers = spec->n_hidden + 1,
+                       .loss = spec->loss,
+                       .loss_options = spec->loss_options};
     if (mlp_count(spec, &made.n_parameters, err) < 0)
         return -1;
     size_t at = 0;
@@ -174,6 +193,12 @@ void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std, uint
 
 /* --- workspace -------------------------------------------------------------------------- */
 
+/* True when backpropagation needs the layer's z; the output layer's loss sees to its own. */
+static bool keeps_input(const struct mlp *mlp, size_t l)
+{
+    return l + 1 < mlp->n_layers && act_needs_z(mlp->layers[l].activation);
+}
+
 int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t max_rows,
                        int training, struct err *err)
 {
@@ -184,6 +209,8 @@ int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t m
         size_t fan_out = mlp->layers[l].fan_out;
         widest = fan_out > widest ? fan_out : widest;
         columns += fan_out;
+        if (training && keeps_input(mlp, l))
+            columns += fan_out;
     }
     if (training)
         columns += 2 * widest;
@@ -200,6 +227,10 @@ int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t m
     for (size_t l = 0; l < mlp->n_layers; l++) {
         made.activations[l] = at;
         at += max_rows * mlp->layers[l].fan_out;
+        if (training && keeps_input(mlp, l)) {
+            made.inputs[l] = at;
+            at += max_rows * mlp->layers[l].fan_out;
+        }
     }
     for (size_t i = 0; training && i < 2; i++)
         made.deltas[i] = at + i * max_rows * widest;
@@ -225,8 +256,9 @@ static void add_bias(float *restrict z, const float *restrict bias, size_t n, si
 }
 
 /* z + b, then f unless the caller wants the pre-activations: a few rows at a time, which
- * are then still in the first-level cache when f reads them. */
-static void finish_layer(const struct mlp *mlp, size_t l, float *z, size_t n,
+ * are then still in the first-level cache when f reads them. `kept` (NULL: nobody wants it)
+ * gets z + b. */
+static void finish_layer(const struct mlp *mlp, size_t l, float *z, float *kept, size_t n,
                          bool activate)
 {
     const size_t block = 4096;
@@ -237,6 +269,8 @@ static void finish_layer(const struct mlp *mlp, size_t l, float *z, size_t n,
     for (size_t i = 0; i < n; i += step) {
         size_t rows = n - i < step ? n - i : step;
         add_bias(z + i * k, bias, rows, k);
+        if (kept)
+            memcpy(kept + i * k, z + i * k, rows * k * sizeof *z);
         if (activate)
             act_apply(layer->activation, z + i * k, rows, k);
     }
@@ -253,7 +287,7 @@ static float *run_layers(const struct mlp *mlp, struct mlp_workspace *ws, const 
         out = ws->activations[l];
         mat_mul(in, mlp->parameters + layer->weights_at, out, n, layer->fan_in,
                 layer->fan_out);
-        finish_layer(mlp, l, out, n, activate || l + 1 < mlp->n_layers);
+        finish_layer(mlp, l, out, ws->inputs[l], n, activate || l + 1 < mlp->n_layers);
         in = out;
     }
     return out;
@@ -262,7 +296,9 @@ static float *run_layers(const struct mlp *mlp, struct mlp_workspace *ws, const 
 const float *mlp_forward(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
                          size_t n)
 {
-    return run_layers(mlp, ws, x, n, true);
+    float *outputs = run_layers(mlp, ws, x, n, true);
+    loss_apply_link(mlp->loss, outputs, n * mlp_n_outputs(mlp));
+    return outputs;
 }
 
 /* --- backward --------------------------------------------------------------------------- */
@@ -300,26 +336,44 @@ static void propagate_back(const struct mlp *mlp, struct mlp_workspace *ws,
             break; /* nobody needs the gradient of the inputs */
         mat_mul_bt(delta, mlp->parameters + layer->weights_at, below, n, layer->fan_out,
                    layer->fan_in);
-        act_backward(mlp->layers[l - 1].activation, in, below, n, layer->fan_in);
+        act_backward(mlp->layers[l - 1].activation, in, ws->inputs[l - 1], below, n,
+                     layer->fan_in);
         float *free_one = delta;
         delta = below;
         below = free_one;
     }
 }
 
-double mlp_gradient(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
-                    const float *t, size_t n, float *gradient)
+static double sum_of(const float *weights, size_t n)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)weights[i];
+    return sum;
+}
+
+double mlp_gradient_weighted(const struct mlp *mlp, struct mlp_workspace *ws,
+                             const float *x, const float *t, const float *weights,
+                             size_t n, float *gradient)
 {
     const struct mlp_layer *last = &mlp->layers[mlp->n_layers - 1];
+    const struct loss_rows rows = {t, weights, n, last->fan_out};
     float *z = run_layers(mlp, ws, x, n, false);
     float *delta = gradient ? ws->deltas[0] : NULL;
     double loss =
-        loss_forward(mlp->loss, last->activation, z, t, delta, n, last->fan_out);
+        loss_forward(mlp->loss, &mlp->loss_options, last->activation, z, &rows, delta);
+    double total = weights ? sum_of(weights, n) : (double)n;
+    double share = total > 0.0 ? 1.0 / total : 0.0; /* the loss is a mean over rows */
     if (gradient) {
-        float share = n ? 1.0F / (float)n : 0.0F; /* the loss is a mean over rows */
         for (size_t i = 0; i < n * last->fan_out; i++)
-            delta[i] *= share;
+            delta[i] *= (float)share;
         propagate_back(mlp, ws, x, n, gradient);
     }
-    return n ? loss / (double)n : 0.0;
+    return total > 0.0 ? loss / total : 0.0;
+}
+
+double mlp_gradient(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
+                    const float *t, size_t n, float *gradient)
+{
+    return mlp_gradient_weighted(mlp, ws, x, t, NULL, n, gradient);
 }

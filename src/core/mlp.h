@@ -40,6 +40,7 @@ struct mlp_spec {
     enum act activation;        /* of every hidden layer */
     enum act output_activation; /* with loss: see loss_may_follow */
     enum loss loss;
+    struct loss_options loss_options; /* figures that this loss needs */
 };
 
 struct mlp_layer {
@@ -54,6 +55,7 @@ struct mlp {
     size_t n_layers; /* n_hidden + 1 */
     struct mlp_layer layers[MLP_LAYERS_MAX];
     enum loss loss;
+    struct loss_options loss_options;
     size_t n_parameters;
     float *parameters; /* owned [n_parameters] */
 };
@@ -62,13 +64,16 @@ struct mlp {
 struct mlp_workspace {
     size_t max_rows;                    /* rows that fit */
     float *activations[MLP_LAYERS_MAX]; /* [max_rows x fan_out] of each, in `memory` */
-    float *deltas[2]; /* [max_rows x widest], in `memory`; training only */
-    float *memory;    /* owned */
+    float *inputs[MLP_LAYERS_MAX]; /* [max_rows x fan_out]: z of the hidden layers whose
+                                      slope needs it (act_needs_z), else NULL; in `memory`;
+                                      training only */
+    float *deltas[2];              /* [max_rows x widest], in `memory`; training only */
+    float *memory;                 /* owned */
 };
 
 /* Number of weights and biases of such a net; -1 with ERR_INVALID (the field named by
- * pointer, e.g. "/hidden_layer_sizes/1") when a size is 0, too large, or the loss and output
- * activation do not go together. */
+ * pointer, e.g. "/hidden_layer_sizes/1") when a size is 0, too large, the loss and output
+ * activation do not go together, or a figure of the loss is out of range. */
 int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err);
 
 /* Allocates the net with all parameters zero; errors as mlp_count or ERR_NO_MEMORY. */
@@ -76,6 +81,10 @@ int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err);
 
 /* Releases what mlp_new took; a zeroed mlp is fine. */
 void mlp_clear(struct mlp *mlp);
+
+/* ERR_INVALID "not_trainable" at "/activation" or "/output_activation" when a layer's slope
+ * is zero everywhere (act_is_trainable): such a net predicts, but learns nothing. */
+int mlp_check_trainable(enum act activation, enum act output_activation, struct err *err);
 
 /* Fills the weights from (seed, stream RNG_INIT of base/rng) and zeroes the biases. */
 void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std,
@@ -89,7 +98,7 @@ int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t m
                        int training, struct err *err);
 void mlp_workspace_clear(struct mlp_workspace *ws);
 
-/* Outputs [n x n_outputs] for x [n x n_inputs], n <= max_rows: borrowed from ws, valid until
+/* Outputs [n x n_outputs], in the loss's terms (loss_apply_link), for x [n x n_inputs], n <= max_rows: borrowed from ws, valid until
  * its next use. */
 const float *mlp_forward(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
                          size_t n);
@@ -101,5 +110,11 @@ const float *mlp_forward(const struct mlp *mlp, struct mlp_workspace *ws, const 
  */
 double mlp_gradient(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
                     const float *t, size_t n, float *gradient);
+
+/* The same with weights [n] >= 0 of the rows (NULL: all 1): the mean is Σ weight · loss /
+ * Σ weight. Weights that are all 0 give loss and gradient 0. */
+double mlp_gradient_weighted(const struct mlp *mlp, struct mlp_workspace *ws,
+                             const float *x, const float *t, const float *weights,
+                             size_t n, float *gradient);
 
 #endif

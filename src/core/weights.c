@@ -397,6 +397,7 @@ static int make_net(const struct header *h, size_t data_len, struct mlp *mlp)
         .activation = h->n_layers > 1 ? h->activation : ACT_IDENTITY,
         .output_activation = h->output_activation,
         .loss = h->loss,
+        .loss_options = loss_defaults(),
     };
     if (mlp_count(&spec, &n_parameters, &inner) < 0)
         return corrupt(h->err, inner.message);

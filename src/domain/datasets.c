@@ -287,8 +287,9 @@ out:
     return 0;
 }
 
-int datasets_load_target(struct db *db, const char *id, const char *column,
-                         struct dataset *dataset, struct err *err)
+int datasets_load_target(struct db *db, const char *id, const char *target,
+                         const char *sample_weight, struct dataset *dataset,
+                         struct err *err)
 {
     struct dataset loaded = {0};
     struct load load = {.id = id};
@@ -297,13 +298,21 @@ int datasets_load_target(struct db *db, const char *id, const char *column,
     if (db_begin(db, DB_READ, &load.tx, err) < 0 ||
         dataset_store_get(load.tx, id, &loaded, err) < 0)
         goto out;
-    size_t index = table_find(&loaded.table, column);
+    size_t index = table_find(&loaded.table, target);
+    size_t weights = sample_weight ? table_find(&loaded.table, sample_weight) : index;
     if (index == SIZE_MAX) {
-        table_unknown(&loaded.table, column, "unknown_target", "/target", err);
+        table_unknown(&loaded.table, target, "unknown_target", "/target", err);
+        goto out;
+    }
+    if (weights == SIZE_MAX) {
+        table_unknown(&loaded.table, sample_weight, "unknown_column", "/sample_weight",
+                      err);
         goto out;
     }
     load.n_rows = load.n = loaded.table.n_rows;
     result = load_values(&load, &loaded, index, err);
+    if (result == 0 && weights != index)
+        result = load_values(&load, &loaded, weights, err);
 out:
     db_rollback(load.tx);
     if (result == 0)

@@ -40,10 +40,12 @@ int datasets_list(struct db *db, int64_t before, size_t limit, struct dataset **
 int datasets_load(struct db *db, const char *id, size_t first, size_t n,
                   struct dataset *dataset, size_t *n_rows, struct err *err);
 
-/* Loads one column of all rows; the others stay without values. ERR_INVALID "unknown_target"
- * at "/target", with the nearest name. */
-int datasets_load_target(struct db *db, const char *id, const char *column,
-                         struct dataset *dataset, struct err *err);
+/* Loads the target of all rows, and their weights when that column is given (not NULL); other
+ * columns stay without values. ERR_INVALID "unknown_target" at "/target" or "unknown_column"
+ * at "/sample_weight", with the nearest name. */
+int datasets_load_target(struct db *db, const char *id, const char *target,
+                         const char *sample_weight, struct dataset *dataset,
+                         struct err *err);
 
 /* Removes it. ERR_CONFLICT "dataset_in_use" while a job needs it. */
 int datasets_delete(struct db *db, const char *id, struct err *err);

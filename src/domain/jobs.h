@@ -42,8 +42,9 @@ struct jobs_request {
     size_t n_features;
     const char *const *exclude; /* [n_exclude] */
     size_t n_exclude;
-    const char *model; /* NULL: the dataset's name */
-    int task;          /* enum encoder_task, or -1: from the target */
+    const char *sample_weight; /* column of the rows' weights; NULL: all weigh the same */
+    const char *model;         /* NULL: the dataset's name */
+    int task;                  /* enum encoder_task, or -1: from the target */
     struct parameters parameters;
     uint64_t given; /* bit i: parameters_fields[i] was in the request */
 };
@@ -51,7 +52,7 @@ struct jobs_request {
 /*
  * Checks the request against the dataset, resolves what is "auto", and queues the job.
  * ERR_INVALID at the pointer of the field at fault: unknown_dataset, unknown_target,
- * one_class, text_target, unknown_column, bad_name, wrong_loss … *job (owned by the caller) is
+ * one_class, text_target, unknown_column, bad_name, wrong_loss, bad_weight … *job (owned by the caller) is
  * the job as queued.
  */
 int jobs_submit(struct jobs *jobs, const struct jobs_request *request, struct job *job,

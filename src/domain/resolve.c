@@ -1,5 +1,6 @@
 #include "domain/resolve.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static bool is_chosen(const struct jobs_request *request, const char *target,
                       const char *name)
 {
     return strcmp(name, target) != 0 &&
+           !(request->sample_weight && strcmp(name, request->sample_weight) == 0) &&
            (!request->features ||
             is_listed(name, request->features, request->n_features)) &&
            !is_listed(name, request->exclude, request->n_exclude);
@@ -60,7 +62,7 @@ static int choose_features(const struct jobs_request *request, const struct tabl
             0 ||
         check_columns(table, "exclude", request->exclude, request->n_exclude, err) < 0)
         return -1;
-    if (!request->features && request->n_exclude == 0)
+    if (!request->features && request->n_exclude == 0 && !request->sample_weight)
         return 0;
     if (request->features &&
         is_listed(job->target, request->features, request->n_features))
@@ -81,6 +83,65 @@ static int choose_features(const struct jobs_request *request, const struct tabl
         return err_set_at(err, ERR_INVALID, "no_features", "/exclude",
                           "no column is left to learn from");
     return 0;
+}
+
+/* --- weights of rows ------------------------------------------------------------------ */
+
+static bool has_target(const struct table_column *target, size_t row)
+{
+    return target->kind == TABLE_CATEGORICAL ? target->codes[row] != TABLE_MISSING
+                                             : !isnan(target->values[row]);
+}
+
+static int check_weights(const struct table *table, const struct table_column *weights,
+                         const struct table_column *target, struct err *err)
+{
+    bool has_any = false;
+    for (size_t row = 0; row < table->n_rows; row++) {
+        if (!has_target(target, row))
+            continue;
+        if (isnan(weights->values[row]))
+            return err_set_at(err, ERR_INVALID, "bad_weight", "/sample_weight",
+                              "row %zu has no weight in column '%.100s'", row + 1,
+                              weights->name);
+        if (weights->values[row] < 0)
+            return err_set_at(
+                err, ERR_INVALID, "bad_weight", "/sample_weight",
+                "row %zu has the weight %g in column '%.100s'; a weight is a "
+                "number from 0 on",
+                row + 1, weights->values[row], weights->name);
+        has_any = has_any || weights->values[row] > 0;
+    }
+    if (!has_any)
+        return err_set_at(err, ERR_INVALID, "bad_weight", "/sample_weight",
+                          "all weights in column '%.100s' are 0", weights->name);
+    return 0;
+}
+
+/* The column is there (datasets_load_target). */
+static int choose_weights(const struct jobs_request *request, const struct table *table,
+                          struct job *job, struct err *err)
+{
+    const char *name = request->sample_weight;
+    if (!name)
+        return 0;
+    const struct table_column *weights = &table->columns[table_find(table, name)];
+    if (strcmp(name, job->target) == 0)
+        return err_set_at(err, ERR_INVALID, "contradiction", "/sample_weight",
+                          "the target '%.100s' cannot be the weight too", name);
+    if (request->features && is_listed(name, request->features, request->n_features))
+        return err_set_at(err, ERR_INVALID, "contradiction", "/sample_weight",
+                          "column '%.100s' is a feature: it cannot be the weight too",
+                          name);
+    if (weights->kind == TABLE_CATEGORICAL)
+        return err_set_at(err, ERR_INVALID, "bad_weight", "/sample_weight",
+                          "column '%.100s' holds texts; a weight is a number from 0 on",
+                          name);
+    if (check_weights(table, weights, &table->columns[table_find(table, job->target)],
+                      err) < 0)
+        return -1;
+    job->sample_weight = mem_text(name, strlen(name), err);
+    return job->sample_weight ? 0 : -1;
 }
 
 /* --- loss and output ----------------------------------------------------------------- */
@@ -107,10 +168,54 @@ static enum act default_output(enum encoder_task task, enum loss loss)
     case LOSS_CROSS_ENTROPY:
         return ACT_SOFTMAX;
     case LOSS_SQUARED_ERROR:
+    case LOSS_ABSOLUTE_ERROR:
+    case LOSS_HUBER:
+    case LOSS_ASYMMETRIC_SQUARED:
+    case LOSS_QUANTILE:
+    case LOSS_POISSON:
     case LOSS_COUNT:
         break;
     }
     return task == ENCODER_REGRESSION ? ACT_IDENTITY : ACT_LOGISTIC;
+}
+
+static bool may_learn(enum loss loss, enum encoder_task task)
+{
+    switch (loss) {
+    case LOSS_SQUARED_ERROR:
+        return true;
+    case LOSS_BINARY_CROSS_ENTROPY:
+        return task == ENCODER_BINARY;
+    case LOSS_CROSS_ENTROPY:
+        return task != ENCODER_REGRESSION;
+    case LOSS_ABSOLUTE_ERROR:
+    case LOSS_HUBER:
+    case LOSS_ASYMMETRIC_SQUARED:
+    case LOSS_QUANTILE:
+    case LOSS_POISSON:
+    case LOSS_COUNT:
+        break;
+    }
+    return task == ENCODER_REGRESSION;
+}
+
+/* What would be ignored is refused instead. */
+static int check_options(const struct parameters *parameters, enum encoder_task task,
+                         struct err *err)
+{
+    if (parameters->label_smoothing > 0 && !loss_has_classes((enum loss)parameters->loss))
+        return err_set_at(
+            err, ERR_INVALID, "wrong_parameter", "/label_smoothing",
+            "label_smoothing is for cross_entropy and binary_cross_entropy, "
+            "not for %s",
+            loss_name((enum loss)parameters->loss));
+    if (parameters->class_weight != PARAMETERS_CLASS_WEIGHT_NONE &&
+        task == ENCODER_REGRESSION)
+        return err_set_at(err, ERR_INVALID, "wrong_parameter", "/class_weight",
+                          "a regression has no classes to weigh");
+    return mlp_check_trainable(parameters->n_hidden ? (enum act)parameters->activation
+                                                    : ACT_IDENTITY,
+                               (enum act)parameters->output_activation, err);
 }
 
 static int resolve_loss(struct parameters *parameters, enum encoder_task task,
@@ -119,9 +224,7 @@ static int resolve_loss(struct parameters *parameters, enum encoder_task task,
     if (parameters->loss == PARAMETERS_AUTO)
         parameters->loss = (int)default_loss(task);
     enum loss loss = (enum loss)parameters->loss;
-    bool is_wrong = (loss == LOSS_CROSS_ENTROPY && task == ENCODER_REGRESSION) ||
-                    (loss == LOSS_BINARY_CROSS_ENTROPY && task != ENCODER_BINARY);
-    if (is_wrong)
+    if (!may_learn(loss, task))
         return err_set_at(err, ERR_INVALID, "wrong_loss", "/loss",
                           "%s does not fit a %s target: leave it out for %s",
                           loss_name(loss), encoder_task_name(task),
@@ -135,6 +238,22 @@ static int resolve_loss(struct parameters *parameters, enum encoder_task task,
             err, ERR_INVALID, "wrong_output_activation", "/output_activation",
             "output_activation %s does not go with loss %s: leave it out for %s",
             act_name(output), loss_name(loss), act_name(default_output(task, loss)));
+    return check_options(parameters, task, err);
+}
+
+/* A regression's target has numbers. */
+static int check_target(const struct parameters *parameters, const struct table *table,
+                        const char *target, struct err *err)
+{
+    const struct table_column *column = &table->columns[table_find(table, target)];
+    if (parameters->loss != LOSS_POISSON)
+        return 0;
+    for (size_t row = 0; row < table->n_rows; row++)
+        if (column->values[row] < 0)
+            return err_set_at(
+                err, ERR_INVALID, "negative_target", "/loss",
+                "row %zu has the target %g; poisson takes numbers from 0 on", row + 1,
+                column->values[row]);
     return 0;
 }
 
@@ -225,7 +344,8 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
     struct dataset dataset = {0};
     int result = -1;
 
-    if (datasets_load_target(db, job->dataset_id, job->target, &dataset, err) < 0) {
+    if (datasets_load_target(db, job->dataset_id, job->target, request->sample_weight,
+                             &dataset, err) < 0) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
             err_set_at(err, ERR_INVALID, "unknown_dataset", "/dataset",
@@ -236,9 +356,11 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
     struct table *table = &dataset.table;
     if (name_model(request, &dataset, job, err) < 0 ||
         encoder_task_of(table, job->target, request->task, &job->task, err) < 0 ||
+        choose_weights(request, table, job, err) < 0 ||
         choose_features(request, table, job, err) < 0 ||
         resolve_loss(&job->parameters, job->task,
                      count_classes(table, job->target, job->task), err) < 0 ||
+        check_target(&job->parameters, table, job->target, err) < 0 ||
         resolve_parts(request, &job->parameters, count_labelled(table, job->target),
                       err) < 0)
         goto out;

@@ -23,8 +23,10 @@ struct training {
     struct mlp mlp;
     size_t n_outputs;
     size_t n_targets;
-    float *x[METRICS_PART_COUNT]; /* [n_rows x n_features] */
-    float *t[METRICS_PART_COUNT]; /* [n_rows x n_targets] */
+    float *x[METRICS_PART_COUNT];       /* [n_rows x n_features] */
+    float *t[METRICS_PART_COUNT];       /* [n_rows x n_targets] */
+    float *weights[METRICS_PART_COUNT]; /* [n_rows]; NULL: all 1 */
+    double *class_weights;              /* [n_classes]; NULL: all 1 */
     size_t n_rows[METRICS_PART_COUNT];
     char dataset_sha256[DIGEST_HEX_SIZE];
     size_t *labelled; /* rows that have a target */
@@ -40,7 +42,9 @@ static void training_clear(struct training *training)
     for (int part = 0; part < METRICS_PART_COUNT; part++) {
         free(training->x[part]);
         free(training->t[part]);
+        free(training->weights[part]);
     }
+    free(training->class_weights);
     free(training->labelled);
 }
 
@@ -104,9 +108,19 @@ out:
 /* The interval that the output activation reaches. */
 static enum encoder_range target_range(const struct parameters *parameters)
 {
+    if (parameters->loss == LOSS_POISSON)
+        return ENCODER_AS_IS; /* a count is a count */
     switch ((enum act)parameters->output_activation) {
     case ACT_LOGISTIC:
     case ACT_RELU:
+    case ACT_LEAKY_RELU:
+    case ACT_ELU:
+    case ACT_SELU:
+    case ACT_GELU:
+    case ACT_SILU:
+    case ACT_MISH:
+    case ACT_SOFTPLUS:
+    case ACT_STEP:
         return ENCODER_UNIT;
     case ACT_TANH:
         return ENCODER_SYMMETRIC;
@@ -161,8 +175,49 @@ static int spread_classes(float **t, size_t n, size_t k, struct err *err)
     return 0;
 }
 
-static int encode_part(struct training *training, enum metrics_part part,
-                       const size_t *rows, size_t n, struct err *err)
+/* What classes weigh follows from the training rows, which come first. */
+static int weigh_classes(struct training *training, enum metrics_part part, size_t n,
+                         struct err *err)
+{
+    size_t n_classes = training->encoder.target.n_classes;
+    float *weights = training->weights[part];
+    const float *t = training->t[part];
+    if (part == METRICS_TRAIN) {
+        training->class_weights = mem_new(n_classes, sizeof(double), err);
+        if (!training->class_weights)
+            return -1;
+        loss_balance(t, n, n_classes, training->class_weights);
+    }
+    for (size_t i = 0; i < n; i++)
+        weights[i] *= (float)training->class_weights[(size_t)t[i]];
+    return 0;
+}
+
+/* Weights of a part's rows, whose targets are encoded but not spread yet. */
+static int weigh_part(struct training *training, const struct job *job,
+                      enum metrics_part part, const size_t *rows, size_t n,
+                      struct err *err)
+{
+    const struct table *table = &training->dataset.table;
+    bool is_balanced = job->parameters.class_weight == PARAMETERS_CLASS_WEIGHT_BALANCED;
+    if (!job->sample_weight && !is_balanced)
+        return 0;
+    float *weights = mem_new(n, sizeof *weights, err);
+    if (!weights)
+        return -1;
+    training->weights[part] = weights;
+    size_t column = job->sample_weight ? table_find(table, job->sample_weight) : SIZE_MAX;
+    if (job->sample_weight && column == SIZE_MAX)
+        return bad_data(err, "bad_data", "the dataset lost its column of weights");
+    for (size_t i = 0; i < n; i++)
+        weights[i] =
+            job->sample_weight ? (float)table->columns[column].values[rows[i]] : 1;
+    return is_balanced ? weigh_classes(training, part, n, err) : 0;
+}
+
+static int encode_part(struct training *training, const struct job *job,
+                       enum metrics_part part, const size_t *rows, size_t n,
+                       struct err *err)
 {
     const struct table *table = &training->dataset.table;
     size_t width = training->encoder.n_features;
@@ -178,19 +233,22 @@ static int encode_part(struct training *training, enum metrics_part part,
         return -1;
     encoder_transform(&training->encoder, table, rows, n, training->x[part]);
     encoder_transform_target(&training->encoder, table, rows, n, training->t[part]);
+    if (weigh_part(training, job, part, rows, n, err) < 0)
+        return -1;
     return training->n_targets > 1
                ? spread_classes(&training->t[part], n, training->n_targets, err)
                : 0;
 }
 
-static int encode_parts(struct training *training, struct err *err)
+static int encode_parts(struct training *training, const struct job *job, struct err *err)
 {
     const struct split *split = &training->split;
-    if (encode_part(training, METRICS_TRAIN, split->rows, split->n_train, err) < 0 ||
-        encode_part(training, METRICS_VALIDATION, split_validation(split),
+    if (encode_part(training, job, METRICS_TRAIN, split->rows, split->n_train, err) < 0 ||
+        encode_part(training, job, METRICS_VALIDATION, split_validation(split),
                     split->n_validation, err) < 0)
         return -1;
-    return encode_part(training, METRICS_TEST, split_test(split), split->n_test, err);
+    return encode_part(training, job, METRICS_TEST, split_test(split), split->n_test,
+                       err);
 }
 
 static int make_net(struct training *training, const struct job *job, struct err *err)
@@ -226,7 +284,7 @@ static int prepare(struct training *training, struct db *db, const struct job *j
                                             training->encoder.target.n_classes);
     training->n_targets =
         loss_n_targets((enum loss)job->parameters.loss, training->n_outputs);
-    if (encode_parts(training, err) < 0)
+    if (encode_parts(training, job, err) < 0)
         return -1;
     memcpy(training->dataset_sha256, training->dataset.sha256, DIGEST_HEX_SIZE);
     dataset_clear(&training->dataset); /* the encoded parts are all that is needed now */
@@ -242,7 +300,7 @@ static int fit(struct training *training, struct reporter *reporter, struct err 
     struct fit_rows parts[METRICS_PART_COUNT];
     for (int part = 0; part < METRICS_PART_COUNT; part++)
         parts[part] = (struct fit_rows){training->x[part], training->t[part],
-                                        training->n_rows[part]};
+                                        training->n_rows[part], training->weights[part]};
     const struct fit_hooks hooks = reporter_hooks(reporter);
 
     parameters_to_fit(&reporter->job->parameters, &options);

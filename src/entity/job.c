@@ -54,6 +54,7 @@ void job_clear(struct job *job)
     for (size_t i = 0; job->features && i < job->n_features; i++)
         free(job->features[i]);
     free(job->features);
+    free(job->sample_weight);
     metrics_clear(&job->metrics);
     free(job->transitions);
     warnings_clear(&job->warnings);

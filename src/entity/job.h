@@ -63,6 +63,7 @@ struct job {
     char *target;    /* owned; column name */
     char **features; /* owned [n_features]; NULL: all but the target */
     size_t n_features;
+    char *sample_weight; /* owned; column of the rows' weights, no feature; NULL: none */
     enum encoder_task task;
     struct parameters parameters;
     enum job_state state;

@@ -29,6 +29,13 @@ static const char *choose_solver(int i)
     return optim_name((enum solver)i);
 }
 
+static const char *choose_class_weight(int i)
+{
+    static const char *const names[] = {[PARAMETERS_CLASS_WEIGHT_NONE] = "none",
+                                        [PARAMETERS_CLASS_WEIGHT_BALANCED] = "balanced"};
+    return names[i];
+}
+
 #define AT(member) offsetof(struct parameters, member)
 
 const struct parameters_field parameters_fields[] = {
@@ -65,6 +72,46 @@ const struct parameters_field parameters_fields[] = {
      .choice = choose_loss,
      .n_choices = LOSS_COUNT,
      .meaning = "what training makes small; auto follows the task"},
+    {.name = "delta",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(delta),
+     .least = 0,
+     .most = 1e6,
+     .open_below = true,
+     .meaning = "huber: error from which it is linear, in standard deviations"},
+    {.name = "over",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(over),
+     .least = 0,
+     .most = 1e6,
+     .open_below = true,
+     .meaning = "asymmetric_squared: weight of a prediction that is too high"},
+    {.name = "under",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(under),
+     .least = 0,
+     .most = 1e6,
+     .open_below = true,
+     .meaning = "asymmetric_squared: weight of a prediction that is too low"},
+    {.name = "q",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(q),
+     .least = 0,
+     .most = 0.9999,
+     .open_below = true,
+     .meaning = "quantile: share of the targets that lie below the prediction"},
+    {.name = "label_smoothing",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(label_smoothing),
+     .least = 0,
+     .most = 0.5,
+     .meaning = "share of each class target spread over all classes"},
+    {.name = "class_weight",
+     .kind = PARAMETERS_CHOICE,
+     .offset = AT(class_weight),
+     .choice = choose_class_weight,
+     .n_choices = PARAMETERS_CLASS_WEIGHT_COUNT,
+     .meaning = "none: every row weighs the same; balanced: every class"},
     {.name = "init",
      .kind = PARAMETERS_CHOICE,
      .offset = AT(init),
@@ -195,6 +242,10 @@ static const struct parameters sklearn_defaults = {
     .loss = PARAMETERS_AUTO,
     .init = MLP_GLOROT_UNIFORM,
     .init_std = 0.1,
+    .delta = 1,
+    .over = 1,
+    .under = 1,
+    .q = 0.5,
     .solver = SOLVER_ADAM,
     .learning_rate = 0.001,
     .momentum = 0.9,
@@ -527,14 +578,19 @@ void parameters_to_spec(const struct parameters *parameters, size_t n_inputs,
     assert(parameters->output_activation != PARAMETERS_AUTO);
     for (size_t i = 0; i < parameters->n_hidden; i++)
         hidden[i] = (size_t)parameters->hidden_layer_sizes[i];
-    *spec =
-        (struct mlp_spec){.n_inputs = n_inputs,
-                          .hidden_layer_sizes = hidden,
-                          .n_hidden = parameters->n_hidden,
-                          .n_outputs = n_outputs,
-                          .activation = (enum act)parameters->activation,
-                          .output_activation = (enum act)parameters->output_activation,
-                          .loss = (enum loss)parameters->loss};
+    *spec = (struct mlp_spec){
+        .n_inputs = n_inputs,
+        .hidden_layer_sizes = hidden,
+        .n_hidden = parameters->n_hidden,
+        .n_outputs = n_outputs,
+        .activation = (enum act)parameters->activation,
+        .output_activation = (enum act)parameters->output_activation,
+        .loss = (enum loss)parameters->loss,
+        .loss_options = {.delta = parameters->delta,
+                         .over = parameters->over,
+                         .under = parameters->under,
+                         .q = parameters->q,
+                         .label_smoothing = parameters->label_smoothing}};
 }
 
 void parameters_to_fit(const struct parameters *parameters, struct fit_options *options)

@@ -26,6 +26,13 @@ enum parameters_preset {
     PARAMETERS_PRESET_COUNT
 };
 
+/* Whether classes weigh in the loss by their rows, or all the same. */
+enum parameters_class_weight {
+    PARAMETERS_CLASS_WEIGHT_NONE,
+    PARAMETERS_CLASS_WEIGHT_BALANCED,
+    PARAMETERS_CLASS_WEIGHT_COUNT
+};
+
 struct parameters {
     int preset; /* enum parameters_preset */
     /* the net */
@@ -36,6 +43,13 @@ struct parameters {
     int loss;              /* enum loss, or PARAMETERS_AUTO until resolved */
     int init;              /* enum mlp_init */
     double init_std;       /* of init "normal" */
+    /* the loss (struct loss_options) */
+    double delta;
+    double over;
+    double under;
+    double q;
+    double label_smoothing;
+    int class_weight; /* enum parameters_class_weight */
     /* the steps */
     int solver; /* enum solver */
     double learning_rate;

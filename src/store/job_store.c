@@ -102,8 +102,9 @@ static int insert_row(struct db_tx *tx, const struct job *job, int64_t *seq,
         "INSERT INTO job (id, model, dataset_id, target, features, task, parameters, "
         "state,"
         " attempts, epoch, model_version, metrics, warnings, error_code, error_message,"
-        " error_hint, created_at_ms)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', 0, 0, 0, $8, $9, '', '', '', $10)"
+        " error_hint, created_at_ms, sample_weight)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', 0, 0, 0, $8, $9, '', '', '', $10,"
+        " $11)"
         " RETURNING seq";
     struct db_stmt *stmt = NULL;
     struct encoded encoded;
@@ -121,6 +122,7 @@ static int insert_row(struct db_tx *tx, const struct job *job, int64_t *seq,
     db_bind_blob(stmt, 8, "", 0); /* no scores */
     db_bind_blob(stmt, 9, encoded.warnings.bytes, encoded.warnings.len);
     db_bind_int(stmt, 10, job->created_at_ms);
+    db_bind_text(stmt, 11, job->sample_weight); /* NULL stays NULL */
     if (db_step(stmt, err) != 1)
         goto out;
     *seq = db_column_int(stmt, 0);
@@ -145,7 +147,7 @@ int job_store_insert(struct db_tx *tx, const struct job *job, struct err *err)
     " epoch, train_loss, validation_loss, samples_per_second, eta_seconds, "             \
     "model_version,"                                                                     \
     " metrics, warnings, error_code, error_message, error_hint, created_at_ms,"          \
-    " started_at_ms, finished_at_ms"
+    " started_at_ms, finished_at_ms, sample_weight"
 
 enum {
     SEQ,
@@ -171,7 +173,8 @@ enum {
     ERROR_HINT,
     CREATED_AT_MS,
     STARTED_AT_MS,
-    FINISHED_AT_MS
+    FINISHED_AT_MS,
+    SAMPLE_WEIGHT
 };
 
 /* The columns that are plain values. */
@@ -198,6 +201,20 @@ static void read_values(struct db_stmt *stmt, struct job *job)
     job->finished_at_ms = db_column_int(stmt, FINISHED_AT_MS);
 }
 
+/* The columns that are texts of any length. */
+static int read_names(struct db_stmt *stmt, struct job *job, struct err *err)
+{
+    const char *target = db_column_text(stmt, TARGET);
+    job->target = mem_text(target, strlen(target), err);
+    if (!job->target)
+        return -1;
+    if (db_column_is_null(stmt, SAMPLE_WEIGHT))
+        return 0;
+    const char *weight = db_column_text(stmt, SAMPLE_WEIGHT);
+    job->sample_weight = mem_text(weight, strlen(weight), err);
+    return job->sample_weight ? 0 : -1;
+}
+
 /* Reads the row that stmt is at, with its transitions; written only on success. */
 static int read_job(struct db_tx *tx, struct db_stmt *stmt, struct job *job,
                     struct err *err)
@@ -206,9 +223,7 @@ static int read_job(struct db_tx *tx, struct db_stmt *stmt, struct job *job,
     size_t len = 0;
 
     read_values(stmt, &read);
-    const char *target = db_column_text(stmt, TARGET);
-    read.target = mem_text(target, strlen(target), err);
-    if (!read.target)
+    if (read_names(stmt, &read, err) != 0)
         goto failed;
     const void *features = db_column_blob(stmt, FEATURES, &len);
     if (job_decode_features(features, len, &read, err) != 0 ||

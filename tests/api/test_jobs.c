@@ -259,24 +259,28 @@ static void every_parameter_given_is_shown_back(void **state)
         &client,
         "{'dataset': '%s', 'target': 'species', 'hidden_layer_sizes': [5, 4, 3],"
         " 'activation': 'tanh', 'output_activation': 'softmax', 'loss': 'cross_entropy',"
-        " 'init': 'he_normal', 'init_std': 0.5, 'solver': 'sgd', 'learning_rate': 0.02,"
+        " 'delta': 2.5, 'over': 3, 'under': 0.25, 'q': 0.75, 'label_smoothing': 0.125,"
+        " 'class_weight': 'balanced', 'init': 'he_normal', 'init_std': 0.5, 'solver': "
+        "'sgd', 'learning_rate': 0.02,"
         " 'momentum': 0.5, 'nesterov': false, 'beta_1': 0.8, 'beta_2': 0.99,"
         " 'epsilon': 1e-6, 'alpha': 0.01, 'batch_size': 16, 'max_iter': 4, 'tol': 0.001,"
         " 'n_iter_no_change': 3, 'early_stopping': false, 'shuffle': false, 'seed': 42,"
         " 'validation_fraction': 0.1, 'test_fraction': 0.3, 'standardize': false}",
         upload(&client, "iris"));
     const json_t *job = wait_job(&client, id, "succeeded");
-    json_t *expected =
-        json_pack("{s:s, s:[i,i,i], s:s, s:s, s:s, s:s, s:f, s:s, s:f, s:f, s:b, s:f, "
-                  "s:f, s:f, s:f,"
-                  " s:i, s:i, s:f, s:i, s:b, s:b, s:i, s:f, s:f, s:b}",
-                  "preset", "auto", "hidden_layer_sizes", 5, 4, 3, "activation", "tanh",
-                  "output_activation", "softmax", "loss", "cross_entropy", "init",
-                  "he_normal", "init_std", 0.5, "solver", "sgd", "learning_rate", 0.02,
-                  "momentum", 0.5, "nesterov", 0, "beta_1", 0.8, "beta_2", 0.99,
-                  "epsilon", 1e-6, "alpha", 0.01, "batch_size", 16, "max_iter", 4, "tol",
-                  0.001, "n_iter_no_change", 3, "early_stopping", 0, "shuffle", 0, "seed",
-                  42, "validation_fraction", 0.1, "test_fraction", 0.3, "standardize", 0);
+    json_t *expected = json_pack(
+        "{s:s, s:[i,i,i], s:s, s:s, s:s, s:f, s:i, s:f, s:f, s:f, s:s, s:s, "
+        "s:f, s:s, s:f, s:f, s:b, s:f, "
+        "s:f, s:f, s:f,"
+        " s:i, s:i, s:f, s:i, s:b, s:b, s:i, s:f, s:f, s:b}",
+        "preset", "auto", "hidden_layer_sizes", 5, 4, 3, "activation", "tanh",
+        "output_activation", "softmax", "loss", "cross_entropy", "delta", 2.5, "over", 3,
+        "under", 0.25, "q", 0.75, "label_smoothing", 0.125, "class_weight", "balanced",
+        "init", "he_normal", "init_std", 0.5, "solver", "sgd", "learning_rate", 0.02,
+        "momentum", 0.5, "nesterov", 0, "beta_1", 0.8, "beta_2", 0.99, "epsilon", 1e-6,
+        "alpha", 0.01, "batch_size", 16, "max_iter", 4, "tol", 0.001, "n_iter_no_change",
+        3, "early_stopping", 0, "shuffle", 0, "seed", 42, "validation_fraction", 0.1,
+        "test_fraction", 0.3, "standardize", 0);
     assert_non_null(expected);
     assert_true(json_equal(find_at(job, "/parameters"), expected));
     assert_true(number_at(job, "/seed") == 42);

@@ -179,7 +179,7 @@ static void fit_once(const struct task *task)
     const struct data *data = task->data;
     struct mlp_spec spec = {data->n_inputs, task->sizes,  task->n_hidden, data->n_outputs,
                             ACT_RELU,       data->output, data->loss};
-    struct fit_rows rows = {data->x, data->t, data->n_rows};
+    struct fit_rows rows = {data->x, data->t, data->n_rows, NULL};
     struct fit_result result = {0};
     struct err err = {0};
     struct mlp mlp = {0};

@@ -90,6 +90,9 @@ static void values_out_of_range_name_field_and_range(void **state)
                 {"momentum", 1},
                 {"beta_1", -0.1},
                 {"epsilon", 0},
+                {"delta", 0},
+                {"q", 1},
+                {"label_smoothing", 0.51},
                 {"alpha", -1e-9},
                 {"test_fraction", 1},
                 {"validation_fraction", -0.1},
@@ -163,6 +166,12 @@ static struct parameters unusual_parameters(void)
     parameters.batch_size = 17;
     parameters.loss = LOSS_CROSS_ENTROPY;
     parameters.early_stopping = true;
+    parameters.delta = 1.35;
+    parameters.over = 2;
+    parameters.under = 0.125;
+    parameters.q = 0.9;
+    parameters.label_smoothing = 0.1;
+    parameters.class_weight = PARAMETERS_CLASS_WEIGHT_BALANCED;
     return parameters;
 }
 
@@ -183,6 +192,8 @@ static void stored_parameters_read_back_the_same(void **state)
     assert_true(two.learning_rate == one.learning_rate);
     assert_int_equal(two.seed, one.seed);
     assert_int_equal(two.n_hidden, 3);
+    assert_int_equal(two.class_weight, PARAMETERS_CLASS_WEIGHT_BALANCED);
+    assert_true(two.delta == 1.35 && two.label_smoothing == 0.1);
     buf_clear(&first);
     buf_clear(&second);
 }
@@ -239,6 +250,23 @@ static void the_core_gets_every_parameter(void **state)
     assert_int_equal(spec.activation, ACT_RELU);
     assert_int_equal(spec.output_activation, ACT_SOFTMAX);
     assert_int_equal(spec.loss, LOSS_CROSS_ENTROPY);
+    assert_true(spec.loss_options.delta == 1.35 && spec.loss_options.over == 2);
+    assert_true(spec.loss_options.under == 0.125 && spec.loss_options.q == 0.9);
+    assert_true(spec.loss_options.label_smoothing == 0.1);
+}
+
+/* Jobs stored before a parameter was there mean what they did. */
+static void parameters_stored_by_an_older_version_get_its_meaning(void **state)
+{
+    (void)state;
+    static const char old[] = "preset=sklearn\nactivation=tanh\nloss=squared_error\n";
+    struct parameters parameters;
+    struct err err = {0};
+    assert_int_equal(parameters_decode(old, sizeof old - 1, &parameters, &err), 0);
+    assert_int_equal(parameters.activation, ACT_TANH);
+    assert_true(parameters.delta == 1 && parameters.over == 1 && parameters.under == 1);
+    assert_true(parameters.q == 0.5 && parameters.label_smoothing == 0);
+    assert_int_equal(parameters.class_weight, PARAMETERS_CLASS_WEIGHT_NONE);
 }
 
 /* --- metrics ------------------------------------------------------------------------- */
@@ -335,6 +363,7 @@ int main(void)
         cmocka_unit_test(stored_parameters_read_back_the_same),
         cmocka_unit_test(stored_parameters_are_distrusted),
         cmocka_unit_test(the_core_gets_every_parameter),
+        cmocka_unit_test(parameters_stored_by_an_older_version_get_its_meaning),
         cmocka_unit_test(stored_metrics_read_back_and_truncations_are_refused),
         cmocka_unit_test(terminal_states_never_change),
         cmocka_unit_test(states_are_found_by_name),

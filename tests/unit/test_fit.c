@@ -105,9 +105,9 @@ static void one_neuron_learns_and_or_not(void **state)
     const float in[2] = {0, 1};
     const float not [2] = {1, 0};
     for (uint64_t seed = 0; seed < 5; seed++) {
-        assert_true(learn(&(struct fit_rows){bits, and, 4}, 2, 0, seed) == 1.0);
-        assert_true(learn(&(struct fit_rows){bits, or, 4}, 2, 0, seed) == 1.0);
-        assert_true(learn(&(struct fit_rows){in, not, 2}, 1, 0, seed) == 1.0);
+        assert_true(learn(&(struct fit_rows){bits, and, 4, NULL}, 2, 0, seed) == 1.0);
+        assert_true(learn(&(struct fit_rows){bits, or, 4, NULL}, 2, 0, seed) == 1.0);
+        assert_true(learn(&(struct fit_rows){in, not, 2, NULL}, 1, 0, seed) == 1.0);
     }
 }
 
@@ -117,21 +117,21 @@ static void one_neuron_cannot_learn_xor(void **state)
 {
     (void)state;
     for (uint64_t seed = 0; seed < 10; seed++)
-        assert_true(learn(&(struct fit_rows){bits, xor_t, 4}, 2, 0, seed) <= 0.75);
+        assert_true(learn(&(struct fit_rows){bits, xor_t, 4, NULL}, 2, 0, seed) <= 0.75);
 }
 
 static void hidden_layer_learns_xor(void **state)
 {
     (void)state;
     for (uint64_t seed = 0; seed < 10; seed++)
-        assert_true(learn(&(struct fit_rows){bits, xor_t, 4}, 2, 8, seed) == 1.0);
+        assert_true(learn(&(struct fit_rows){bits, xor_t, 4, NULL}, 2, 8, seed) == 1.0);
 }
 
 #define POINTS 300
 
 static float points_x[POINTS * 2];
 static float points_t[POINTS];
-static const struct fit_rows points = {points_x, points_t, POINTS};
+static const struct fit_rows points = {points_x, points_t, POINTS, NULL};
 
 /* t = 2 x₀ − 3 x₁ + 0.5 */
 static void fill_points(void)
@@ -309,7 +309,7 @@ static void l2_is_in_the_loss_and_in_the_gradient(void **state)
     mlp.parameters[1] = -1.0F;
     mlp.parameters[2] = 1.0F; /* bias: loss ½, slope 1, no decay */
     struct fit_result result =
-        run(&mlp, &options, &(struct fit_rows){x, t, 2}, NULL, NULL);
+        run(&mlp, &options, &(struct fit_rows){x, t, 2, NULL}, NULL, NULL);
     assert_true(fabs(result.train_loss - (0.5 + 3.0 / (2.0 * 2.0) * 5.0)) < 1e-6);
     assert_true(fabs((double)mlp.parameters[0] - 2.0 * (1.0 - 0.5 * 3.0 / 2.0)) < 1e-6);
     assert_true(fabs((double)mlp.parameters[1] + 1.0 * (1.0 - 0.5 * 3.0 / 2.0)) < 1e-6);
@@ -356,7 +356,7 @@ static void full_batch_of_many_rows_is_one_step(void **state)
     struct fit_hooks hooks = {&record, on_batch, on_epoch};
     struct mlp mlp = make_net(2, 0, LOSS_SQUARED_ERROR, 1);
     memset(mlp.parameters, 0, mlp.n_parameters * sizeof *mlp.parameters);
-    run(&mlp, &options, &(struct fit_rows){x, t, n}, NULL, &hooks);
+    run(&mlp, &options, &(struct fit_rows){x, t, n, NULL}, NULL, &hooks);
     for (size_t i = 0; i < 3; i++)
         assert_true(fabs((double)mlp.parameters[i] + 0.5 * slope[i]) < 1e-6);
     assert_int_equal(record.n_epochs, 1);
@@ -364,7 +364,7 @@ static void full_batch_of_many_rows_is_one_step(void **state)
     record.stop_at_batch = record.n_batches + 1; /* seen inside the batch */
     struct fit_result result;
     struct err err = {0};
-    struct fit_rows rows = {x, t, n};
+    struct fit_rows rows = {x, t, n, NULL};
     assert_int_equal(fit_run(&mlp, &options, &rows, NULL, &hooks, &result, &err), -1);
     assert_int_equal(err.code, ERR_CANCELLED);
     mlp_clear(&mlp);
@@ -383,8 +383,8 @@ static void early_stopping_restores_the_best_weights(void **state)
         x[i] = (float)rng_normal(4, RNG_TEST, 0, i);
     for (size_t i = 0; i < 40; i++) /* a weak signal under much noise: soon overfitted */
         t[i] = (float)((double)x[4 * i] + 0.5 * rng_normal(4, RNG_TEST, 1, i) > 0.0);
-    const struct fit_rows train = {x, t, 20};
-    const struct fit_rows validation = {x + 80, t + 20, 20};
+    const struct fit_rows train = {x, t, 20, NULL};
+    const struct fit_rows validation = {x + 80, t + 20, 20, NULL};
     struct record record = {0};
     struct fit_hooks hooks = {&record, NULL, on_epoch};
     struct fit_options options = adam;
@@ -466,7 +466,8 @@ static void divergence_names_epoch_and_batch(void **state)
     options.batch_size = 3;
     t[13] = NAN; /* in the fifth batch */
     struct mlp mlp = make_net(1, 3, LOSS_SQUARED_ERROR, 1);
-    assert_diverges(&mlp, &options, &(struct fit_rows){x, t, 20}, "epoch 1, batch 5:");
+    assert_diverges(&mlp, &options, &(struct fit_rows){x, t, 20, NULL},
+                    "epoch 1, batch 5:");
 }
 
 struct poison {
@@ -490,7 +491,7 @@ static size_t batch_of_row_14(size_t after, bool shuffle)
     struct poison poison = {&t[13], after};
     struct fit_hooks hooks = {&poison, NULL, poison_after_epoch};
     struct fit_options options = adam;
-    struct fit_rows rows = {x, t, 20};
+    struct fit_rows rows = {x, t, 20, NULL};
     struct fit_result result;
     struct err err = {0};
     struct mlp mlp = make_net(1, 3, LOSS_SQUARED_ERROR, 1);
@@ -544,7 +545,7 @@ static void divergence_in_the_last_step_is_found(void **state)
     options.optim.learning_rate = 1e38;
     options.max_iter = 1;
     struct mlp mlp = make_net(1, 0, LOSS_SQUARED_ERROR, 1);
-    assert_diverges(&mlp, &options, &(struct fit_rows){x, t, 2},
+    assert_diverges(&mlp, &options, &(struct fit_rows){x, t, 2, NULL},
                     "epoch 1, batch 1: a weight is not finite");
 }
 
@@ -627,16 +628,148 @@ static void bad_rows_are_refused(void **state)
     struct fit_result result = {0};
     struct mlp mlp = make_net(2, 3, LOSS_CROSS_ENTROPY, 1);
     for (size_t i = 0; i < 4; i++) {
-        struct fit_rows rows = {bits, classes[i], 2};
+        struct fit_rows rows = {bits, classes[i], 2, NULL};
         struct err err = {0};
         assert_int_equal(fit_run(&mlp, &adam, &rows, NULL, NULL, &result, &err), -1);
         assert_string_equal(err.slug, "bad_target");
     }
-    struct fit_rows none = {bits, xor_t, 0};
+    struct fit_rows none = {bits, xor_t, 0, NULL};
     struct err err = {0};
     assert_int_equal(fit_run(&mlp, &adam, &none, NULL, NULL, &result, &err), -1);
     assert_int_equal(err.code, ERR_INVALID);
     assert_string_equal(err.slug, "no_rows");
+    mlp_clear(&mlp);
+}
+
+static void step_is_not_trained(void **state)
+{
+    (void)state;
+    static const char *const pointers[2] = {"/activation", "/output_activation"};
+    for (size_t i = 0; i < 2; i++) {
+        const size_t two = 2;
+        struct mlp_spec spec = {.n_inputs = 2,
+                                .hidden_layer_sizes = &two,
+                                .n_hidden = 1,
+                                .n_outputs = 1,
+                                .activation = i ? ACT_TANH : ACT_STEP,
+                                .output_activation = i ? ACT_STEP : ACT_IDENTITY};
+        struct mlp mlp = {0};
+        struct fit_result result = {0};
+        struct err err = {0};
+        assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+        assert_int_equal(fit_run(&mlp, &adam, &points, NULL, NULL, &result, &err), -1);
+        assert_string_equal(err.slug, "not_trainable");
+        assert_string_equal(err.pointer, pointers[i]);
+        mlp_clear(&mlp);
+    }
+}
+
+static void negative_counts_and_bad_weights_are_refused(void **state)
+{
+    (void)state;
+    static const float counts[4] = {0, 1, -1, 2};
+    static const float bad[3][4] = {{1, -1, 1, 1}, {1, 1, 1, NAN}, {0, 0, 0, 0}};
+    struct mlp mlp = make_net(2, 3, LOSS_POISSON, 1);
+    struct fit_rows rows = {bits, counts, 4, NULL};
+    struct fit_result result = {0};
+    struct err err = {0};
+    assert_int_equal(fit_run(&mlp, &adam, &rows, NULL, NULL, &result, &err), -1);
+    assert_string_equal(err.slug, "bad_target");
+    assert_non_null(strstr(err.message, "row 3"));
+    rows.t = xor_t;
+    for (size_t i = 0; i < 3; i++) {
+        rows.weights = bad[i];
+        err_clear(&err);
+        assert_int_equal(fit_run(&mlp, &adam, &rows, NULL, NULL, &result, &err), -1);
+        assert_string_equal(err.slug, "bad_weight");
+    }
+    mlp_clear(&mlp);
+}
+
+/* Whole weights are so many copies of a row, L2 included. */
+static void weights_are_as_good_as_copies(void **state)
+{
+    (void)state;
+    enum { N = 6000, COPIES = N / 4 * 6 }; /* more than one piece of a large batch */
+    static float x[N * 2], t[N], weights[N], many_x[COPIES * 2], many_t[COPIES];
+    size_t n = 0;
+    for (size_t i = 0; i < N; i++) {
+        x[2 * i] = (float)(i * 13 % 31) / 31.0F;
+        x[2 * i + 1] = (float)(i * 7 % 17) / 17.0F;
+        t[i] = x[2 * i] > x[2 * i + 1] ? 1.0F : 0.0F;
+        weights[i] = (float)(i % 4); /* 0, 1, 2, 3 */
+        for (size_t copy = 0; copy < i % 4; copy++, n++) {
+            memcpy(many_x + 2 * n, x + 2 * i, 2 * sizeof *x);
+            many_t[n] = t[i];
+        }
+    }
+    assert_int_equal(n, COPIES);
+    struct fit_options options = {.optim = {.solver = SOLVER_GD, .learning_rate = 0.5},
+                                  .alpha = 100.0,
+                                  .max_iter = 20,
+                                  .n_iter_no_change = 20};
+    struct mlp one = make_net(2, 3, LOSS_BINARY_CROSS_ENTROPY, 1);
+    struct mlp two = make_net(2, 3, LOSS_BINARY_CROSS_ENTROPY, 1);
+    const struct fit_rows weighted = {x, t, N, weights};
+    const struct fit_rows copied = {many_x, many_t, COPIES, NULL};
+    struct fit_result a = run(&one, &options, &weighted, &weighted, NULL);
+    struct fit_result b = run(&two, &options, &copied, &copied, NULL);
+    assert_true(fabs(a.train_loss - b.train_loss) < 1e-6);
+    assert_true(fabs(a.validation_loss - b.validation_loss) < 1e-6);
+    for (size_t i = 0; i < one.n_parameters; i++)
+        assert_true(fabsf(one.parameters[i] - two.parameters[i]) < 1e-5F);
+    mlp_clear(&one);
+    mlp_clear(&two);
+}
+
+/* Shuffled, a weight goes with its row: rows of weight 0 are not learnt. */
+static void weights_go_with_their_rows(void **state)
+{
+    (void)state;
+    float x[80];
+    float t[80];
+    float weights[80];
+    for (size_t i = 0; i < 80; i++) {
+        x[i] = (float)(i / 2) / 20.0F - 1.0F;
+        t[i] = i % 2 ? 100.0F : 3.0F * x[i] + 1.0F;
+        weights[i] = i % 2 ? 0.0F : 0.7F;
+    }
+    struct fit_options options = adam;
+    options.batch_size = 8;
+    struct mlp mlp = make_net(1, 0, LOSS_SQUARED_ERROR, 1);
+    const struct fit_rows rows = {x, t, 80, weights};
+    run(&mlp, &options, &rows, NULL, NULL);
+    assert_true(fabsf(mlp.parameters[0] - 3.0F) < 0.01F);
+    assert_true(fabsf(mlp.parameters[1] - 1.0F) < 0.01F);
+    mlp_clear(&mlp);
+}
+
+/* With a step of nothing, the epoch's loss is that of the first weights, whatever the
+ * batches: Σ weight · loss / Σ weight. */
+static void epoch_loss_weighs_batches_by_their_weights(void **state)
+{
+    (void)state;
+    float x[30];
+    float t[30];
+    float weights[30];
+    double wanted = 0.0;
+    double total = 0.0;
+    struct fit_options options = adam;
+    options.optim.learning_rate = 1e-30;
+    options.batch_size = 4;
+    options.max_iter = options.n_iter_no_change = 1;
+    struct mlp mlp = make_net(1, 0, LOSS_SQUARED_ERROR, 1);
+    for (size_t i = 0; i < 30; i++) {
+        x[i] = (float)i / 10.0F;
+        t[i] = (float)(i * i % 7);
+        weights[i] = (float)(i % 5) * (i < 15 ? 1.0F : 10.0F);
+        double miss = (double)(mlp.parameters[0] * x[i] - t[i]);
+        wanted += (double)weights[i] * 0.5 * miss * miss;
+        total += (double)weights[i];
+    }
+    const struct fit_rows rows = {x, t, 30, weights};
+    struct fit_result result = run(&mlp, &options, &rows, NULL, NULL);
+    assert_true(fabs(result.train_loss - wanted / total) < 1e-5);
     mlp_clear(&mlp);
 }
 
@@ -675,6 +808,11 @@ int main(void)
         cmocka_unit_test(other_bad_options_name_their_field),
         cmocka_unit_test(options_of_other_solvers_are_not_looked_at),
         cmocka_unit_test(bad_rows_are_refused),
+        cmocka_unit_test(step_is_not_trained),
+        cmocka_unit_test(negative_counts_and_bad_weights_are_refused),
+        cmocka_unit_test(weights_are_as_good_as_copies),
+        cmocka_unit_test(weights_go_with_their_rows),
+        cmocka_unit_test(epoch_loss_weighs_batches_by_their_weights),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -7,10 +7,12 @@
 static void submit(struct fixture *fixture, const char *id, const char *dataset_id)
 {
     char target[] = "price";
+    char weight[] = "size";
     char *features[] = {(char[]){"age"}, (char[]){"city"}};
     struct job job = {.target = target,
                       .features = features,
                       .n_features = 2,
+                      .sample_weight = strcmp(id, "job_a") == 0 ? weight : NULL,
                       .task = ENCODER_MULTICLASS,
                       .created_at_ms = 100};
     snprintf(job.id, sizeof job.id, "%s", id);
@@ -106,6 +108,7 @@ static void job_comes_back_as_submitted(void **state)
     assert_string_equal(job.target, "price");
     assert_int_equal(job.n_features, 2);
     assert_string_equal(job.features[1], "city");
+    assert_string_equal(job.sample_weight, "size");
     assert_int_equal(job.task, ENCODER_MULTICLASS);
     assert_int_equal(job.parameters.seed, 77);
     assert_int_equal(job.state, JOB_QUEUED);
@@ -117,6 +120,10 @@ static void job_comes_back_as_submitted(void **state)
     assert_int_equal(job.n_transitions, 1);
     assert_int_equal(job.transitions[0].state, JOB_QUEUED);
     assert_string_equal(job.transitions[0].cause, "submitted");
+    job_clear(&job);
+    submit(fixture, "job_b", "ds_a");
+    get(fixture, "job_b", &job);
+    assert_null(job.sample_weight);
     job_clear(&job);
 }
 

@@ -19,7 +19,7 @@
 
 static const size_t hidden_sizes[2] = {7, 4};
 
-/* Every loss with every output activation that may go with it. */
+/* Of every loss one head; every pair that may go together is in the gradient check. */
 static const struct {
     enum act output;
     enum loss loss;
@@ -31,8 +31,13 @@ static const struct {
     {ACT_RELU, LOSS_SQUARED_ERROR, 3},
     {ACT_LOGISTIC, LOSS_BINARY_CROSS_ENTROPY, 1},
     {ACT_SOFTMAX, LOSS_CROSS_ENTROPY, 3},
+    {ACT_IDENTITY, LOSS_POISSON, 3},
+    {ACT_GELU, LOSS_HUBER, 3},
 };
 #define N_HEADS (sizeof heads / sizeof *heads)
+
+static const struct loss_options figures = {
+    .delta = 0.4, .over = 3.0, .under = 0.5, .q = 0.8, .label_smoothing = 0.1};
 
 static float x[ROWS * INPUTS];
 static float t[ROWS * 3];
@@ -57,7 +62,8 @@ static struct mlp_spec spec_of(size_t head, enum act activation, size_t n_hidden
                              .n_outputs = heads[head].n_outputs,
                              .activation = activation,
                              .output_activation = heads[head].output,
-                             .loss = heads[head].loss};
+                             .loss = heads[head].loss,
+                             .loss_options = figures};
 }
 
 /* A net with weights and biases that are all in play. */
@@ -67,20 +73,22 @@ static struct mlp make_net(const struct mlp_spec *spec)
     struct err err = {0};
     assert_int_equal(mlp_new(spec, &mlp, &err), 0);
     mlp_init_weights(&mlp, MLP_GLOROT_UNIFORM, 0.0, 11);
-    for (size_t l = 0; l < mlp.n_layers; l++)
+    for (size_t l = 0; l < mlp.n_layers; l++) {
+        bool may_die = l + 1 == mlp.n_layers && spec->output_activation == ACT_RELU;
         for (size_t j = 0; j < mlp.layers[l].fan_out; j++)
             mlp.parameters[mlp.layers[l].biases_at + j] =
-                (float)(0.3 + 0.2 * rng_normal(11, RNG_TEST, l, j));
+                (float)((may_die ? 3.0 : 0.3) + 0.2 * rng_normal(11, RNG_TEST, l, j));
+    }
     fill_rows(spec);
     return mlp;
 }
 
-static void check_gradient(const struct mlp_spec *spec)
+static void check_gradient(const struct mlp_spec *spec, const float *weights)
 {
     struct mlp mlp = make_net(spec);
     struct gradcheck result = {0};
     struct err err = {0};
-    if (gradcheck_run(&mlp, x, t, ROWS, &result, &err) < 0)
+    if (gradcheck_run(&mlp, x, t, weights, ROWS, &result, &err) < 0)
         fail_msg("%s %s %s: %s", act_name(spec->activation),
                  act_name(spec->output_activation), loss_name(spec->loss), err.message);
     for (size_t l = 0; l < mlp.n_layers; l++) {
@@ -93,18 +101,121 @@ static void check_gradient(const struct mlp_spec *spec)
     mlp_clear(&mlp);
 }
 
+/* Hidden layers of every activation below this output. */
+static void check_depths(struct mlp_spec spec, const float *weights)
+{
+    spec.n_hidden = 0;
+    check_gradient(&spec, weights);
+    for (enum act act = ACT_IDENTITY; act < ACT_SOFTMAX; act++) {
+        for (spec.n_hidden = 1; act_is_trainable(act) && spec.n_hidden <= 2;
+             spec.n_hidden++) {
+            spec.activation = act;
+            check_gradient(&spec, weights);
+        }
+    }
+}
+
+/* Every loss with every output activation and number of outputs that it goes with. */
+static void check_all(const struct loss_options *options, const float *weights)
+{
+    struct mlp_spec spec = spec_of(0, ACT_IDENTITY, 0);
+    spec.loss_options = *options;
+    for (spec.loss = 0; spec.loss < LOSS_COUNT; spec.loss++)
+        for (enum act output = ACT_IDENTITY; output < ACT_COUNT; output++)
+            for (spec.n_outputs = 1; spec.n_outputs <= 3; spec.n_outputs += 2) {
+                spec.output_activation = output;
+                if (act_is_trainable(output) &&
+                    loss_may_follow(spec.loss, output, spec.n_outputs))
+                    check_depths(spec, weights);
+            }
+}
+
 static void gradient_matches_central_difference(void **state)
 {
     (void)state;
+    const struct loss_options options = loss_defaults();
+    check_all(&options, NULL);
+}
+
+static void gradient_matches_with_weights_and_figures(void **state)
+{
+    (void)state;
+    float weights[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        weights[i] = (float)i * 0.25F; /* the first is 0 */
+    check_all(&figures, weights);
+}
+
+/* More rows than a layer finishes at a time: what is kept of each must be its own. */
+static void gradient_of_many_rows_is_the_mean_of_its_parts(void **state)
+{
+    (void)state;
+    enum { PARTS = 300, MANY = PARTS * ROWS };
+    static float many_x[MANY * INPUTS];
+    static float many_t[MANY * 3];
+    struct mlp_spec spec = spec_of(0, ACT_GELU, 2);
+    struct mlp mlp = make_net(&spec);
+    struct mlp_workspace ws = {0};
+    struct err err = {0};
+    float *all = calloc(mlp.n_parameters, sizeof *all);
+    float *part = calloc(mlp.n_parameters, sizeof *part);
+    double *sum = calloc(mlp.n_parameters, sizeof *sum);
+    for (size_t i = 0; i < MANY * INPUTS; i++)
+        many_x[i] = (float)rng_normal(6, RNG_TEST, 0, i);
+    for (size_t i = 0; i < MANY * 3; i++)
+        many_t[i] = (float)rng_uniform(6, RNG_TEST, 1, i);
+    assert_int_equal(mlp_workspace_init(&ws, &mlp, MANY, 1, &err), 0);
+    mlp_gradient(&mlp, &ws, many_x, many_t, MANY, all);
+    for (size_t p = 0; p < PARTS; p++) {
+        mlp_gradient(&mlp, &ws, many_x + p * ROWS * INPUTS, many_t + p * ROWS * 3, ROWS,
+                     part);
+        for (size_t i = 0; i < mlp.n_parameters; i++)
+            sum[i] += (double)part[i] / PARTS;
+    }
+    for (size_t i = 0; i < mlp.n_parameters; i++)
+        assert_true(fabs((double)all[i] - sum[i]) < 1e-5);
+    free(sum);
+    free(part);
+    free(all);
+    mlp_workspace_clear(&ws);
+    mlp_clear(&mlp);
+}
+
+static void weighted_mean_is_that_of_repeated_rows(void **state)
+{
+    (void)state;
     for (size_t head = 0; head < N_HEADS; head++) {
-        struct mlp_spec perceptron = spec_of(head, ACT_IDENTITY, 0);
-        check_gradient(&perceptron);
-        for (enum act act = ACT_IDENTITY; act < ACT_SOFTMAX; act++) {
-            for (size_t n_hidden = 1; n_hidden <= 2; n_hidden++) {
-                struct mlp_spec spec = spec_of(head, act, n_hidden);
-                check_gradient(&spec);
-            }
+        struct mlp_spec spec = spec_of(head, ACT_SILU, 2);
+        struct mlp mlp = make_net(&spec);
+        struct mlp_workspace ws = {0};
+        struct err err = {0};
+        float weights[ROWS] = {0};
+        float x_twice[3 * INPUTS];
+        float t_twice[9];
+        size_t k = loss_n_targets(spec.loss, spec.n_outputs);
+        float *one = calloc(mlp.n_parameters, sizeof *one);
+        float *two = calloc(mlp.n_parameters, sizeof *two);
+        weights[1] = 2.0F;
+        weights[4] = 1.0F;
+        for (size_t i = 0; i < 3; i++) {
+            size_t row = i < 2 ? 1 : 4;
+            memcpy(x_twice + i * INPUTS, x + row * INPUTS, INPUTS * sizeof *x);
+            memcpy(t_twice + i * k, t + row * k, k * sizeof *t);
         }
+        assert_int_equal(mlp_workspace_init(&ws, &mlp, ROWS, 1, &err), 0);
+        double weighted = mlp_gradient_weighted(&mlp, &ws, x, t, weights, ROWS, one);
+        double repeated = mlp_gradient(&mlp, &ws, x_twice, t_twice, 3, two);
+        assert_true(fabs(weighted - repeated) < 1e-6 * fmax(1.0, fabs(repeated)));
+        for (size_t i = 0; i < mlp.n_parameters; i++)
+            assert_true(fabsf(one[i] - two[i]) < 1e-5F);
+        memset(weights, 0, sizeof weights);
+        assert_true(mlp_gradient_weighted(&mlp, &ws, x, t, weights, ROWS, one) == 0.0);
+        for (size_t i = 0; i < mlp.n_parameters; i++)
+            assert_true(one[i] == 0.0F);
+        free(one);
+        free(two);
+        mlp_workspace_clear(&ws);
+        mlp_clear(&mlp);
     }
 }
 
@@ -117,7 +228,7 @@ static void check_of_a_zero_gradient_is_refused(void **state)
     struct err err = {0};
     for (size_t j = 0; j < mlp.layers[0].fan_out; j++)
         mlp.parameters[mlp.layers[0].biases_at + j] = -100.0F; /* all units are dead */
-    assert_int_equal(gradcheck_run(&mlp, x, t, ROWS, &result, &err), -1);
+    assert_int_equal(gradcheck_run(&mlp, x, t, NULL, ROWS, &result, &err), -1);
     assert_int_equal(err.code, ERR_INVALID);
     assert_string_equal(err.slug, "zero_gradient");
     mlp_clear(&mlp);
@@ -133,7 +244,7 @@ static void check_leaves_out_kinks(void **state)
     struct err err = {0};
     memset(x, 0, INPUTS * sizeof *x); /* the first row meets unit 0 exactly at z = 0 */
     mlp.parameters[mlp.layers[0].biases_at] = 0.0F;
-    assert_int_equal(gradcheck_run(&mlp, x, t, ROWS, &result, &err), 0);
+    assert_int_equal(gradcheck_run(&mlp, x, t, NULL, ROWS, &result, &err), 0);
     assert_true(result.largest_error[0] < 1e-3);
     mlp_clear(&mlp);
 }
@@ -154,6 +265,8 @@ static void plain_activate(enum act act, double *z, size_t k)
             z[j] = 0.0;
         if (act == ACT_SOFTMAX)
             z[j] = exp(z[j]) / sum;
+        if (act == ACT_GELU)
+            z[j] = z[j] * 0.5 * erfc(-z[j] * sqrt(0.5));
     }
 }
 
@@ -179,7 +292,8 @@ static void forward_matches_a_plain_loop(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_HEADS * 4 * 3; i++) {
-        struct mlp_spec spec = spec_of(i % N_HEADS, (enum act)(i / N_HEADS % 4), i / 24);
+        struct mlp_spec spec =
+            spec_of(i % N_HEADS, (enum act)(i / N_HEADS % 4), i / N_HEADS / 4);
         struct mlp mlp = make_net(&spec);
         struct mlp_workspace ws = {0};
         struct err err = {0};
@@ -188,8 +302,11 @@ static void forward_matches_a_plain_loop(void **state)
         for (size_t row = 0; row < ROWS; row++) {
             double wanted[16];
             plain_forward(&mlp, x + row * INPUTS, wanted);
+            for (size_t j = 0; spec.loss == LOSS_POISSON && j < spec.n_outputs; j++)
+                wanted[j] = exp(wanted[j]);
             for (size_t j = 0; j < spec.n_outputs; j++)
-                assert_true(fabs((double)y[row * spec.n_outputs + j] - wanted[j]) < 1e-5);
+                assert_true(fabs((double)y[row * spec.n_outputs + j] - wanted[j]) <
+                            1e-5 * fmax(1.0, fabs(wanted[j])));
         }
         mlp_workspace_clear(&ws);
         mlp_clear(&mlp);
@@ -307,6 +424,9 @@ static void bad_shapes_name_their_field(void **state)
     bad = good;
     bad.n_outputs = 1;
     assert_refused(&bad, "/loss");
+    bad = good;
+    bad.loss_options.label_smoothing = 0.51;
+    assert_refused(&bad, "/label_smoothing");
 }
 
 static void most_layers_fit(void **state)
@@ -404,6 +524,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradient_matches_central_difference),
+        cmocka_unit_test(gradient_matches_with_weights_and_figures),
+        cmocka_unit_test(gradient_of_many_rows_is_the_mean_of_its_parts),
+        cmocka_unit_test(weighted_mean_is_that_of_repeated_rows),
         cmocka_unit_test(check_of_a_zero_gradient_is_refused),
         cmocka_unit_test(check_leaves_out_kinks),
         cmocka_unit_test(forward_matches_a_plain_loop),

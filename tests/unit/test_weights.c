@@ -67,6 +67,91 @@ static void net_comes_back_as_it_was(void **state)
     }
 }
 
+static void every_function_comes_back(void **state)
+{
+    (void)state;
+    for (enum loss loss = 0; loss < LOSS_COUNT; loss++) {
+        for (enum act act = ACT_IDENTITY; act < ACT_SOFTMAX; act++) {
+            struct mlp_spec spec = {.n_inputs = 3,
+                                    .hidden_layer_sizes = hidden_sizes,
+                                    .n_hidden = 1,
+                                    .n_outputs = 2,
+                                    .activation = act,
+                                    .output_activation = act,
+                                    .loss = loss,
+                                    .loss_options = loss_defaults()};
+            struct mlp mlp = {0};
+            struct mlp back = {0};
+            struct err err = {0};
+            if (!loss_may_follow(loss, act, 2))
+                continue;
+            assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+            struct buf bytes = encode(&mlp);
+            assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
+            assert_int_equal(back.loss, loss);
+            assert_int_equal(back.layers[0].activation, act);
+            assert_int_equal(back.layers[1].activation, act);
+            assert_true(back.loss_options.q == 0.5 && back.loss_options.delta == 1.0);
+            buf_clear(&bytes);
+            mlp_clear(&back);
+            mlp_clear(&mlp);
+        }
+    }
+}
+
+/* Two thresholds tell whether x lies between 0 and 1: the textbook's indicator. */
+static void net_of_steps_predicts(void **state)
+{
+    (void)state;
+    const size_t two = 2;
+    struct mlp_spec spec = {.n_inputs = 1,
+                            .hidden_layer_sizes = &two,
+                            .n_hidden = 1,
+                            .n_outputs = 1,
+                            .activation = ACT_STEP,
+                            .output_activation = ACT_STEP,
+                            .loss = LOSS_SQUARED_ERROR};
+    static const float net[] = {1.0F, 1.0F, 0.0F, -1.0F, 1.0F, -1.0F, -0.5F};
+    const float x[4] = {-0.5F, 0.5F, 1.5F, 0.0F};
+    struct mlp mlp = {0};
+    struct mlp back = {0};
+    struct mlp_workspace ws = {0};
+    struct err err = {0};
+    assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+    assert_int_equal(mlp.n_parameters, 7);
+    memcpy(mlp.parameters, net, sizeof net);
+    struct buf bytes = encode(&mlp);
+    assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
+    assert_int_equal(mlp_workspace_init(&ws, &back, 4, 0, &err), 0);
+    const float *y = mlp_forward(&back, &ws, x, 4);
+    assert_true(y[0] == 0.0F && y[1] == 1.0F && y[2] == 0.0F && y[3] == 0.0F);
+    mlp_workspace_clear(&ws);
+    buf_clear(&bytes);
+    mlp_clear(&back);
+    mlp_clear(&mlp);
+}
+
+static void log_link_of_poisson_survives(void **state)
+{
+    (void)state;
+    struct mlp_spec spec = {.n_inputs = 1, .n_outputs = 1, .loss = LOSS_POISSON};
+    const float x = 2.0F;
+    struct mlp mlp = {0};
+    struct mlp back = {0};
+    struct mlp_workspace ws = {0};
+    struct err err = {0};
+    assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+    mlp.parameters[0] = 0.75F;
+    struct buf bytes = encode(&mlp);
+    assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
+    assert_int_equal(mlp_workspace_init(&ws, &back, 1, 0, &err), 0);
+    assert_true(fabs((double)mlp_forward(&back, &ws, &x, 1)[0] - exp(1.5)) < 1e-6);
+    mlp_workspace_clear(&ws);
+    buf_clear(&bytes);
+    mlp_clear(&back);
+    mlp_clear(&mlp);
+}
+
 static void large_net_comes_back_as_it_was(void **state)
 {
     (void)state;
@@ -312,7 +397,7 @@ static void header_that_lies_is_corrupt(void **state)
               "\"squared_error\"") "," W0 "," B0 "}",
         "{" M("\"format\":\"mlpd\",\"loss\":\"squared_error\"") "," W0 "," B0 "}",
         "{" M("\"format\":\"mlpd\",\"output_activation\":\"identity\"") "," W0 "," B0 "}",
-        "{" M("\"format\":\"mlpd\",\"output_activation\":\"gelu\",\"loss\":"
+        "{" M("\"format\":\"mlpd\",\"output_activation\":\"swish\",\"loss\":"
               "\"squared_error\"") "," W0 "," B0 "}",
         "{" M("\"format\":\"mlpd\",\"output_activation\":\"identity\",\"loss\":"
               "\"hinge\"") "," W0 "," B0 "}",
@@ -391,6 +476,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(net_comes_back_as_it_was),
+        cmocka_unit_test(every_function_comes_back),
+        cmocka_unit_test(net_of_steps_predicts),
+        cmocka_unit_test(log_link_of_poisson_survives),
         cmocka_unit_test(large_net_comes_back_as_it_was),
         cmocka_unit_test(header_is_as_safetensors_wants_it),
         cmocka_unit_test(full_buffer_is_reported),
