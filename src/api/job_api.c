@@ -43,6 +43,27 @@ static int read_sizes(const json_t *value, const struct parameters_field *field,
     return 0;
 }
 
+static int read_shares(const json_t *value, const struct parameters_field *field,
+                       struct parameters *parameters, struct err *err)
+{
+    char pointer[80];
+    snprintf(pointer, sizeof pointer, "/%s", field->name);
+    if (json_is_number(value))
+        return parameters_set_share(parameters, field, json_number_value(value), err);
+    if (!json_is_array(value))
+        return json_wrong_type(pointer, "a number or a list of numbers", value, err);
+    parameters_begin_shares(parameters, field);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+        snprintf(pointer, sizeof pointer, "/%s/%zu", field->name, i);
+        if (!json_is_number(item))
+            return json_wrong_type(pointer, "a number", item, err);
+        if (parameters_add_share(parameters, field, json_number_value(item), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int read_parameter(const json_t *value, const struct parameters_field *field,
                           struct parameters *parameters, struct err *err)
 {
@@ -72,6 +93,8 @@ static int read_parameter(const json_t *value, const struct parameters_field *fi
         return json_wrong_type(pointer, "a text", value, err);
     case PARAMETERS_SIZES:
         return read_sizes(value, field, parameters, err);
+    case PARAMETERS_SHARES:
+        return read_shares(value, field, parameters, err);
     }
     return -1;
 }

@@ -67,6 +67,19 @@ void render_dataset(struct writer *writer, const char *key, const struct dataset
     writer_close(writer);
 }
 
+static void render_shares(struct writer *writer, const struct parameters *parameters,
+                          const struct parameters_field *field)
+{
+    if (parameters->n_dropout == 0) {
+        writer_real(writer, field->name, parameters->dropout[0]);
+        return;
+    }
+    writer_array(writer, field->name);
+    for (size_t i = 0; i < parameters->n_dropout; i++)
+        writer_real(writer, NULL, parameters->dropout[i]);
+    writer_close(writer);
+}
+
 static void render_parameter(struct writer *writer, const struct parameters *parameters,
                              const struct parameters_field *field)
 {
@@ -91,6 +104,9 @@ static void render_parameter(struct writer *writer, const struct parameters *par
         for (size_t i = 0; i < parameters->n_hidden; i++)
             writer_whole(writer, NULL, parameters->hidden_layer_sizes[i]);
         writer_close(writer);
+        break;
+    case PARAMETERS_SHARES:
+        render_shares(writer, parameters, field);
         break;
     }
 }

@@ -27,6 +27,52 @@ uint64_t rng_bits(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_
     return (uint64_t)counter[0] | (uint64_t)counter[1] << 32;
 }
 
+#define LANES 8 /* counters at a time, for vector units */
+
+static void philox_round_of_lanes(uint32_t counter[4][LANES], const uint32_t key[2])
+{
+#pragma omp simd
+    for (size_t i = 0; i < LANES; i++) {
+        uint64_t left = (uint64_t)0xD2511F53U * counter[0][i];
+        uint64_t right = (uint64_t)0xCD9E8D57U * counter[2][i];
+        counter[0][i] = (uint32_t)(right >> 32) ^ counter[1][i] ^ key[0];
+        counter[1][i] = (uint32_t)right;
+        counter[2][i] = (uint32_t)(left >> 32) ^ counter[3][i] ^ key[1];
+        counter[3][i] = (uint32_t)left;
+    }
+}
+
+/* As rng_bits, of LANES indices. */
+static void fill_lanes(uint64_t seed, enum rng_stream stream, uint64_t epoch,
+                       uint64_t index, uint64_t out[LANES])
+{
+    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    uint32_t counter[4][LANES];
+    for (size_t i = 0; i < LANES; i++) {
+        counter[0][i] = (uint32_t)(index + i);
+        counter[1][i] = (uint32_t)((index + i) >> 32);
+        counter[2][i] = (uint32_t)epoch;
+        counter[3][i] = (uint32_t)stream << 24 ^ (uint32_t)(epoch >> 32);
+    }
+    for (int round = 0; round < 10; round++) {
+        philox_round_of_lanes(counter, key);
+        key[0] += 0x9E3779B9U;
+        key[1] += 0xBB67AE85U;
+    }
+    for (size_t i = 0; i < LANES; i++)
+        out[i] = (uint64_t)counter[0][i] | (uint64_t)counter[1][i] << 32;
+}
+
+void rng_fill(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_t index,
+              uint64_t *out, size_t n)
+{
+    size_t at = 0;
+    for (; n - at >= LANES; at += LANES)
+        fill_lanes(seed, stream, epoch, index + at, out + at);
+    for (; at < n; at++)
+        out[at] = rng_bits(seed, stream, epoch, index + at);
+}
+
 double rng_uniform(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_t index)
 {
     return (double)(rng_bits(seed, stream, epoch, index) >> 11) * 0x1p-53;

@@ -11,10 +11,20 @@
 #include <stdint.h>
 
 /* Independent uses of one seed. Values are part of the saved format: never renumber. */
-enum rng_stream { RNG_INIT = 1, RNG_SHUFFLE = 2, RNG_SPLIT = 3, RNG_TEST = 15 };
+enum rng_stream {
+    RNG_INIT = 1,
+    RNG_SHUFFLE = 2,
+    RNG_SPLIT = 3,
+    RNG_DROPOUT = 4,
+    RNG_TEST = 15
+};
 
 /* 64 random bits. */
 uint64_t rng_bits(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_t index);
+
+/* out [n] = rng_bits of index, index + 1 …, in less time. */
+void rng_fill(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_t index,
+              uint64_t *out, size_t n);
 
 /* Uniform in [0, 1) with 53 bits. */
 double rng_uniform(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_t index);

@@ -1,11 +1,14 @@
 #include "core/fit.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "core/lbfgs.h"
+#include "core/penalty.h"
 
 /* A larger batch is summed from pieces of this many rows, so that the memory of full-batch
  * descent does not grow with the table, and a cancel is seen inside it. */
@@ -29,7 +32,11 @@ struct fit {
     float *piece;    /* owned [n_parameters]: of a piece; NULL while a piece is a batch */
     float *best; /* owned [n_parameters]: lowest validation loss; early_stopping only */
     struct mlp_workspace ws;
+    struct dropout dropout; /* no layers: none */
     struct optim optim;
+    struct lbfgs lbfgs; /* solver lbfgs only, instead of optim */
+    size_t n_drops;     /* of schedule adaptive */
+    size_t steps_per_epoch;
     size_t epoch; /* running, from 1 */
     size_t batch; /* running, from 1 */
     double best_loss;
@@ -37,67 +44,7 @@ struct fit {
     struct fit_result result;
 };
 
-/* --- options ---------------------------------------------------------------------------- */
-
-static int check_number(bool is_fine, const char *pointer, double value,
-                        const char *range, struct err *err)
-{
-    if (is_fine)
-        return 0;
-    return err_set_at(err, ERR_INVALID, "out_of_range", pointer, "%s must be %s, not %g",
-                      pointer + 1, range, value);
-}
-
-static bool is_fraction(double value)
-{
-    return value >= 0.0 && value < 1.0;
-}
-
-static bool is_positive(double value)
-{
-    return value > 0.0 && isfinite(value);
-}
-
-/* Only what the solver uses is looked at. */
-static int check_optim(const struct optim_options *o, struct err *err)
-{
-    if ((unsigned)o->solver >= SOLVER_COUNT)
-        return err_set_at(err, ERR_INVALID, "unknown_solver", "/solver",
-                          "there is no such solver");
-    if (check_number(is_positive(o->learning_rate), "/learning_rate", o->learning_rate,
-                     "a number over 0", err) < 0)
-        return -1;
-    switch (o->solver) {
-    case SOLVER_SGD:
-        return check_number(is_fraction(o->momentum), "/momentum", o->momentum,
-                            "at least 0 and below 1", err);
-    case SOLVER_ADAM:
-        if (check_number(is_fraction(o->beta_1), "/beta_1", o->beta_1,
-                         "at least 0 and below 1", err) < 0 ||
-            check_number(is_fraction(o->beta_2), "/beta_2", o->beta_2,
-                         "at least 0 and below 1", err) < 0)
-            return -1;
-        return check_number(is_positive(o->epsilon), "/epsilon", o->epsilon,
-                            "a number over 0", err);
-    case SOLVER_GD:
-    case SOLVER_COUNT:
-        break;
-    }
-    return 0;
-}
-
-static int check_options(const struct fit_options *o, struct err *err)
-{
-    if (check_optim(&o->optim, err) < 0 ||
-        check_number(o->alpha >= 0.0 && isfinite(o->alpha), "/alpha", o->alpha,
-                     "a number from 0 on", err) < 0 ||
-        check_number(o->tol >= 0.0 && isfinite(o->tol), "/tol", o->tol,
-                     "a number from 0 on", err) < 0 ||
-        check_number(o->max_iter >= 1, "/max_iter", 0.0, "at least 1", err) < 0)
-        return -1;
-    return check_number(o->n_iter_no_change >= 1, "/n_iter_no_change", 0.0, "at least 1",
-                        err);
-}
+/* --- input ------------------------------------------------------------------------------ */
 
 static int check_weights(const struct fit_rows *rows, struct err *err)
 {
@@ -154,7 +101,7 @@ static int check_slopes(const struct mlp *mlp, struct err *err)
 
 static int check_input(const struct fit *fit, struct err *err)
 {
-    if (check_options(fit->options, err) < 0)
+    if (fit_check_options(fit->options, fit->mlp->n_layers - 1, err) < 0)
         return -1;
     if (check_slopes(fit->mlp, err) < 0)
         return -1;
@@ -175,10 +122,15 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static bool is_lbfgs(const struct fit *fit)
+{
+    return fit->options->optim.solver == SOLVER_LBFGS;
+}
+
 static size_t pick_batch_size(const struct fit *fit)
 {
     size_t n_rows = fit->train->n_rows;
-    if (fit->options->optim.solver == SOLVER_GD)
+    if (fit->options->optim.solver == SOLVER_GD || is_lbfgs(fit))
         return n_rows;
     if (fit->options->batch_size == 0)
         return smaller(200, n_rows);
@@ -219,12 +171,48 @@ static int prepare_vectors(struct fit *fit, struct err *err)
     return 0;
 }
 
+static int prepare_dropout(struct fit *fit, struct err *err)
+{
+    size_t widths[MLP_LAYERS_MAX];
+    size_t n_hidden = fit->mlp->n_layers - 1;
+    bool is_asked = false;
+    for (size_t l = 0; l < n_hidden; l++) {
+        widths[l] = fit->mlp->layers[l].fan_out;
+        is_asked = is_asked || fit->options->dropout[l] > 0.0;
+    }
+    if (!is_asked)
+        return 0;
+    if (dropout_init(&fit->dropout, fit->options->dropout, widths, n_hidden,
+                     fit->piece_rows, fit->options->seed, err) < 0)
+        return -1;
+    fit->ws.dropout = &fit->dropout;
+    return 0;
+}
+
+static int prepare_solver(struct fit *fit, struct err *err)
+{
+    size_t n = fit->mlp->n_parameters;
+    if (!is_lbfgs(fit))
+        return optim_init(&fit->optim, &fit->options->optim, n, err);
+    if (n > FIT_LBFGS_PARAMETERS_MAX)
+        return err_set_at(err, ERR_TOO_LARGE, "too_large", "/solver",
+                          "lbfgs is for nets of up to %d weights, not %zu: use adam",
+                          FIT_LBFGS_PARAMETERS_MAX, n);
+    if (lbfgs_init(&fit->lbfgs, n, FIT_LBFGS_SLOPE, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        fit->lbfgs.x[i] = (double)fit->mlp->parameters[i];
+    return 0;
+}
+
 static int prepare(struct fit *fit, struct err *err)
 {
     fit->n_inputs = mlp_n_inputs(fit->mlp);
     fit->n_targets = loss_n_targets(fit->mlp->loss, mlp_n_outputs(fit->mlp));
     fit->batch_size = pick_batch_size(fit);
     fit->piece_rows = smaller(fit->batch_size, PIECE_ROWS);
+    assert(fit->batch_size > 0);
+    fit->steps_per_epoch = (fit->train->n_rows - 1) / fit->batch_size + 1;
     fit->best_loss = (double)INFINITY;
     if (prepare_gather(fit, err) < 0 || prepare_vectors(fit, err) < 0)
         return -1;
@@ -233,14 +221,17 @@ static int prepare(struct fit *fit, struct err *err)
     if (fit->validation && room < 256)
         room =
             smaller(256, fit->validation->n_rows > room ? fit->validation->n_rows : room);
-    if (mlp_workspace_init(&fit->ws, fit->mlp, room, 1, err) < 0)
+    if (mlp_workspace_init(&fit->ws, fit->mlp, room, 1, err) < 0 ||
+        prepare_dropout(fit, err) < 0)
         return -1;
-    return optim_init(&fit->optim, &fit->options->optim, fit->mlp->n_parameters, err);
+    return prepare_solver(fit, err);
 }
 
 static void release(struct fit *fit)
 {
+    lbfgs_clear(&fit->lbfgs);
     optim_clear(&fit->optim);
+    dropout_clear(&fit->dropout);
     mlp_workspace_clear(&fit->ws);
     free(fit->best);
     free(fit->piece);
@@ -255,6 +246,11 @@ static void release(struct fit *fit)
 
 static int diverged(const struct fit *fit, const char *what, struct err *err)
 {
+    if (is_lbfgs(fit))
+        return err_set(err, ERR_DIVERGED, "diverged",
+                       "training diverged in epoch %zu, batch %zu: %s is not finite; "
+                       "scale the inputs",
+                       fit->epoch, fit->batch, what);
     return err_set(err, ERR_DIVERGED, "diverged",
                    "training diverged in epoch %zu, batch %zu: %s is not finite; lower "
                    "learning_rate (it was %g) or scale the inputs",
@@ -331,6 +327,7 @@ static int large_gradient(struct fit *fit, size_t first, size_t n, double *loss,
         double share = total > 0.0
                            ? weight_of(fit->train, fit->order, first + at, rows) / total
                            : 0.0;
+        fit->dropout.first_row = at;
         *loss += share * piece_gradient(fit, first + at, rows, fit->piece);
         add_scaled(fit->gradient, fit->piece, (float)share, n_parameters);
         if (at + rows < n && ask_on_batch(fit, err) < 0)
@@ -339,46 +336,90 @@ static int large_gradient(struct fit *fit, size_t first, size_t n, double *loss,
     return 0;
 }
 
-/* g += c w; returns Σ w². */
-static double add_decay(float *restrict g, const float *restrict w, float c, size_t n)
+/* Loss and gradient of a batch, penalties included. */
+static int batch_gradient(struct fit *fit, size_t first, size_t n, double *loss,
+                          struct err *err)
 {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++) {
-        sum += (double)w[i] * (double)w[i];
-        g[i] += c * w[i];
-    }
-    return sum;
-}
-
-/* Adds the L2 term of a batch of rows of this weight to the gradient; returns its part of
- * the loss. */
-static double add_l2(struct fit *fit, double weight)
-{
-    double rate = weight > 0.0 ? fit->options->alpha / weight : 0.0;
-    double squares = 0.0;
-    for (size_t l = 0; rate > 0.0 && l < fit->mlp->n_layers; l++) {
-        const struct mlp_layer *layer = &fit->mlp->layers[l];
-        squares += add_decay(fit->gradient + layer->weights_at,
-                             fit->mlp->parameters + layer->weights_at, (float)rate,
-                             layer->fan_in * layer->fan_out);
-    }
-    return 0.5 * rate * squares;
-}
-
-static int run_batch(struct fit *fit, size_t first, size_t n, double *loss,
-                     struct err *err)
-{
+    const struct fit_options *o = fit->options;
     if (fit->piece) {
         if (large_gradient(fit, first, n, loss, err) < 0)
             return -1;
     } else {
         *loss = piece_gradient(fit, first, n, fit->gradient);
     }
-    *loss += add_l2(fit, weight_of(fit->train, fit->order, first, n));
+    double weight = weight_of(fit->train, fit->order, first, n);
+    if (weight > 0.0)
+        *loss += penalty_add(fit->mlp, o->alpha / weight, o->l1 / weight, fit->gradient);
+    return 0;
+}
+
+static size_t steps_taken(const struct fit *fit)
+{
+    return (fit->epoch - 1) * fit->steps_per_epoch + fit->batch - 1;
+}
+
+static void take_step(struct fit *fit)
+{
+    const struct fit_options *o = fit->options;
+    const struct schedule_place place = {
+        .step = steps_taken(fit),
+        .steps_per_epoch = fit->steps_per_epoch,
+        .n_rows = fit->train->n_rows,
+        .max_iter = o->max_iter,
+        .n_drops = fit->n_drops,
+    };
+    float *w = fit->mlp->parameters;
+    fit->optim.options.learning_rate =
+        schedule_rate(&o->schedule, o->optim.learning_rate, &place);
+    if (o->optim.solver != SOLVER_ADAMW) {
+        optim_step(&fit->optim, w, fit->gradient);
+    } else {
+        optim_begin(&fit->optim);
+        for (size_t l = 0; l < fit->mlp->n_layers; l++) {
+            const struct mlp_layer *layer = &fit->mlp->layers[l];
+            optim_part(&fit->optim, w, fit->gradient, layer->weights_at,
+                       layer->fan_in * layer->fan_out, true);
+            optim_part(&fit->optim, w, fit->gradient, layer->biases_at, layer->fan_out,
+                       false);
+        }
+    }
+    if (o->max_norm > 0.0)
+        penalty_max_norm(fit->mlp, o->max_norm);
+}
+
+static int run_batch(struct fit *fit, size_t first, size_t n, double *loss,
+                     struct err *err)
+{
+    double clip = fit->options->gradient_clip;
+    fit->dropout.step = steps_taken(fit);
+    if (batch_gradient(fit, first, n, loss, err) < 0)
+        return -1;
     if (!isfinite(*loss))
         return diverged(fit, "the loss", err);
-    optim_step(&fit->optim, fit->mlp->parameters, fit->gradient);
+    if (clip > 0.0 &&
+        !isfinite(penalty_clip(fit->gradient, fit->mlp->n_parameters, clip)))
+        return diverged(fit, "the gradient", err);
+    take_step(fit);
+    return ask_on_batch(fit, err);
+}
+
+/* --- one iteration of lbfgs ------------------------------------------------------------- */
+
+static void set_weights(struct fit *fit, const double *x)
+{
+    for (size_t i = 0; i < fit->mlp->n_parameters; i++)
+        fit->mlp->parameters[i] = (float)x[i];
+}
+
+static int evaluate(void *ctx, const double *x, double *loss, double *gradient,
+                    struct err *err)
+{
+    struct fit *fit = ctx;
+    set_weights(fit, x);
+    if (batch_gradient(fit, 0, fit->train->n_rows, loss, err) < 0)
+        return -1;
+    for (size_t i = 0; i < fit->mlp->n_parameters; i++)
+        gradient[i] = (double)fit->gradient[i];
     return ask_on_batch(fit, err);
 }
 
@@ -391,6 +432,21 @@ static bool all_finite(const float *values, size_t n)
     for (size_t i = 0; i < n; i++)
         n_bad |= fabsf(values[i]) <= 3.4028235e38F ? 0U : 1U; /* NaN too */
     return n_bad == 0;
+}
+
+static int run_iteration(struct fit *fit, double *train_loss, struct err *err)
+{
+    const struct lbfgs_problem problem = {fit, evaluate};
+    fit->batch = 1;
+    if (lbfgs_iterate(&fit->lbfgs, &problem, err) < 0)
+        return -1;
+    if (fit->lbfgs.state == LBFGS_NOT_FINITE)
+        return diverged(fit, isfinite(fit->lbfgs.f) ? "the gradient" : "the loss", err);
+    set_weights(fit, fit->lbfgs.x); /* the last ones tried may be others */
+    if (!all_finite(fit->mlp->parameters, fit->mlp->n_parameters))
+        return diverged(fit, "a weight", err);
+    *train_loss = fit->lbfgs.f;
+    return 0;
 }
 
 static void shuffle_rows(struct fit *fit)
@@ -427,7 +483,9 @@ static int run_batches(struct fit *fit, double *train_loss, struct err *err)
 static double validation_loss(struct fit *fit)
 {
     const struct fit_rows *rows = fit->validation;
+    struct dropout *dropout = fit->ws.dropout;
     double sum = 0.0;
+    fit->ws.dropout = NULL;
     for (size_t first = 0; first < rows->n_rows; first += fit->ws.max_rows) {
         size_t n = smaller(fit->ws.max_rows, rows->n_rows - first);
         const float *weights = rows->weights ? rows->weights + first : NULL;
@@ -436,6 +494,7 @@ static double validation_loss(struct fit *fit)
                mlp_gradient_weighted(fit->mlp, &fit->ws, rows->x + first * fit->n_inputs,
                                      rows->t + first * fit->n_targets, weights, n, NULL);
     }
+    fit->ws.dropout = dropout;
     return sum / weight_of(rows, NULL, 0, rows->n_rows);
 }
 
@@ -462,7 +521,7 @@ static void note_epoch(struct fit *fit, struct fit_progress *progress)
 static int run_epoch(struct fit *fit, struct err *err)
 {
     struct fit_progress progress = {.epoch = fit->epoch, .validation_loss = (double)NAN};
-    if (run_batches(fit, &progress.train_loss, err) < 0)
+    if ((is_lbfgs(fit) ? run_iteration : run_batches)(fit, &progress.train_loss, err) < 0)
         return -1;
     if (fit->validation) {
         progress.validation_loss = validation_loss(fit);
@@ -476,16 +535,33 @@ static int run_epoch(struct fit *fit, struct err *err)
     return 0;
 }
 
+/* After an epoch: is there no use in another one? Notes why. */
+static bool may_stop(struct fit *fit)
+{
+    const struct fit_options *o = fit->options;
+    if (fit->lbfgs.state != LBFGS_GOING) {
+        fit->result.stop = FIT_CONVERGED;
+        return true;
+    }
+    if (fit->n_no_change <= o->n_iter_no_change)
+        return false;
+    if (schedule_is_spent(&o->schedule, o->optim.learning_rate, fit->n_drops)) {
+        fit->result.stop = FIT_NO_CHANGE;
+        return true;
+    }
+    fit->n_drops++;
+    fit->n_no_change = 0;
+    return false;
+}
+
 static int run_epochs(struct fit *fit, struct err *err)
 {
     fit->result.stop = FIT_MAX_ITER;
     for (fit->epoch = 1; fit->epoch <= fit->options->max_iter; fit->epoch++) {
         if (run_epoch(fit, err) < 0)
             return -1;
-        if (fit->n_no_change > fit->options->n_iter_no_change) {
-            fit->result.stop = FIT_NO_CHANGE;
+        if (may_stop(fit))
             break;
-        }
     }
     if (fit->best)
         memcpy(fit->mlp->parameters, fit->best,

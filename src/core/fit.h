@@ -12,15 +12,25 @@
 #include "base/err.h"
 #include "core/mlp.h"
 #include "core/optim.h"
+#include "core/schedule.h"
 
 struct fit_options {
     struct optim_options optim;
-    double alpha;      /* L2: alpha/(2 n_batch) ΣW² joins a batch's loss; not biases.
-                          With weights, n_batch is their sum (scikit-learn's) */
-    size_t batch_size; /* rows; 0: min(200, n_rows); gd always takes all rows */
-    size_t max_iter;   /* epochs, >= 1 */
+    struct schedule_options schedule; /* not lbfgs */
+    double alpha; /* L2: alpha/(2 n_batch) ΣW² joins a batch's loss; not biases. With
+                     weights, n_batch is their sum (scikit-learn's) */
+    double l1;    /* l1/n_batch Σ|W| joins it too, with slope 0 at 0; not lbfgs */
+    double gradient_clip; /* longest gradient (2-norm, penalties included); 0: any */
+    double max_norm;      /* longest column of a W, one neuron's, after a step; 0: any */
+    /* Share of each hidden layer's outputs that a step drops (core/dropout.h), in [0, 1). A
+     * train_loss is then one with dropout; validation and the net itself are without. */
+    double dropout[MLP_LAYERS_MAX - 1];
+    size_t batch_size; /* rows; 0: min(200, n_rows); gd and lbfgs always take all rows */
+    size_t max_iter;   /* epochs, >= 1; an iteration of lbfgs is one */
     double tol;        /* an epoch improves when it lowers the best loss by tol or more */
-    size_t n_iter_no_change; /* >= 1: one more epoch in a row without improvement stops */
+    /* >= 1: one more epoch in a row without improvement stops (schedule adaptive: lowers the
+     * learning rate, until that is 1e-6) */
+    size_t n_iter_no_change;
     /* Watch the validation loss and restore the best weights; without it the training loss
      * is watched and the last weights stay. */
     bool early_stopping;
@@ -46,14 +56,21 @@ struct fit_progress {
 
 struct fit_hooks {
     void *ctx;
-    /* After every mini-batch, and within one of many thousand rows, if not NULL: false stops
-     * with ERR_CANCELLED. Cheap. */
+    /* After every mini-batch (lbfgs: every evaluation of the loss), and within one of many
+     * thousand rows, if not NULL: false stops with ERR_CANCELLED. Cheap. */
     bool (*on_batch)(void *ctx);
     /* After every epoch, if not NULL: false stops with ERR_CANCELLED. */
     bool (*on_epoch)(void *ctx, const struct fit_progress *progress);
 };
 
-enum fit_stop { FIT_MAX_ITER, FIT_NO_CHANGE };
+enum fit_stop {
+    FIT_MAX_ITER,
+    FIT_NO_CHANGE,
+    FIT_CONVERGED /* lbfgs: no |slope| over FIT_LBFGS_SLOPE, or no lower loss to be found */
+};
+
+#define FIT_LBFGS_SLOPE          1e-5
+#define FIT_LBFGS_PARAMETERS_MAX 5000000 /* lbfgs holds 25 float64 of each */
 
 struct fit_result {
     size_t n_iter;          /* epochs run */
@@ -63,14 +80,21 @@ struct fit_result {
     enum fit_stop stop;
 };
 
+/* Are the options fit for a net with so many hidden layers? ERR_INVALID names the one that
+ * is not by its pointer. What the solver does not use is not looked at, but what would change
+ * another solver's result and not lbfgs's is refused with lbfgs. */
+int fit_check_options(const struct fit_options *options, size_t n_hidden,
+                      struct err *err);
+
 /*
  * Trains `mlp` (weights already initialised) in place. `validation` may be NULL unless
  * early_stopping. Errors: ERR_INVALID (no rows, options out of range, early_stopping without
  * validation rows, an activation that cannot be trained: the pointer names the option; a
  * class index that the net does not have, a negative count for poisson, a weight that is
- * negative or not finite, weights that are all 0);
- * ERR_CANCELLED; ERR_NO_MEMORY; ERR_DIVERGED "diverged" at the first non-finite loss or
- * weight, naming epoch and batch (both from 1). After an error the weights are unspecified.
+ * negative or not finite, weights that are all 0); ERR_CANCELLED; ERR_NO_MEMORY;
+ * ERR_TOO_LARGE (lbfgs, over FIT_LBFGS_PARAMETERS_MAX); ERR_DIVERGED "diverged" at the first
+ * non-finite loss, weight or clipped gradient, naming epoch and batch (both from 1). After an
+ * error the weights are unspecified.
  */
 int fit_run(struct mlp *mlp, const struct fit_options *options,
             const struct fit_rows *train, const struct fit_rows *validation,

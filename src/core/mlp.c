@@ -288,6 +288,8 @@ static float *run_layers(const struct mlp *mlp, struct mlp_workspace *ws, const 
         mat_mul(in, mlp->parameters + layer->weights_at, out, n, layer->fan_in,
                 layer->fan_out);
         finish_layer(mlp, l, out, ws->inputs[l], n, activate || l + 1 < mlp->n_layers);
+        if (ws->dropout && l + 1 < mlp->n_layers)
+            dropout_forward(ws->dropout, l, out, n);
         in = out;
     }
     return out;
@@ -336,6 +338,8 @@ static void propagate_back(const struct mlp *mlp, struct mlp_workspace *ws,
             break; /* nobody needs the gradient of the inputs */
         mat_mul_bt(delta, mlp->parameters + layer->weights_at, below, n, layer->fan_out,
                    layer->fan_in);
+        if (ws->dropout)
+            dropout_backward(ws->dropout, l - 1, ws->activations[l - 1], below, n);
         act_backward(mlp->layers[l - 1].activation, in, ws->inputs[l - 1], below, n,
                      layer->fan_in);
         float *free_one = delta;

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "core/act.h"
+#include "core/dropout.h"
 #include "core/loss.h"
 
 #define MLP_LAYERS_MAX 64      /* dense layers, output included */
@@ -69,6 +70,8 @@ struct mlp_workspace {
                                       training only */
     float *deltas[2];              /* [max_rows x widest], in `memory`; training only */
     float *memory;                 /* owned */
+    /* borrowed; NULL after init. Any pass drops outputs of the hidden layers through it. */
+    struct dropout *dropout;
 };
 
 /* Number of weights and biases of such a net; -1 with ERR_INVALID (the field named by

@@ -358,6 +358,7 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
         encoder_task_of(table, job->target, request->task, &job->task, err) < 0 ||
         choose_weights(request, table, job, err) < 0 ||
         choose_features(request, table, job, err) < 0 ||
+        parameters_check(&job->parameters, err) < 0 ||
         resolve_loss(&job->parameters, job->task,
                      count_classes(table, job->target, job->task), err) < 0 ||
         check_target(&job->parameters, table, job->target, err) < 0 ||

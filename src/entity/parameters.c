@@ -29,6 +29,11 @@ static const char *choose_solver(int i)
     return optim_name((enum solver)i);
 }
 
+static const char *choose_schedule(int i)
+{
+    return schedule_name((enum schedule)i);
+}
+
 static const char *choose_class_weight(int i)
 {
     static const char *const names[] = {[PARAMETERS_CLASS_WEIGHT_NONE] = "none",
@@ -130,7 +135,7 @@ const struct parameters_field parameters_fields[] = {
      .offset = AT(solver),
      .choice = choose_solver,
      .n_choices = SOLVER_COUNT,
-     .meaning = "gd (full batch), sgd or adam"},
+     .meaning = "gd and lbfgs (full batch), sgd, rmsprop, adam or adamw"},
     {.name = "learning_rate",
      .kind = PARAMETERS_REAL,
      .offset = AT(learning_rate),
@@ -138,6 +143,24 @@ const struct parameters_field parameters_fields[] = {
      .most = 1000,
      .open_below = true,
      .meaning = "size of a step"},
+    {.name = "schedule",
+     .kind = PARAMETERS_CHOICE,
+     .offset = AT(schedule),
+     .choice = choose_schedule,
+     .n_choices = SCHEDULE_COUNT,
+     .meaning = "how the learning rate changes; not for lbfgs"},
+    {.name = "power_t",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(power_t),
+     .least = 0,
+     .most = 10,
+     .meaning = "exponent of schedule invscaling"},
+    {.name = "warmup",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(warmup),
+     .least = 0,
+     .most = 1e6,
+     .meaning = "epochs in which the learning rate rises to its schedule"},
     {.name = "momentum",
      .kind = PARAMETERS_REAL,
      .offset = AT(momentum),
@@ -153,26 +176,62 @@ const struct parameters_field parameters_fields[] = {
      .offset = AT(beta_1),
      .least = 0,
      .most = 0.999999,
-     .meaning = "decay of adam's first moment"},
+     .meaning = "decay of the first moment of adam and adamw"},
     {.name = "beta_2",
      .kind = PARAMETERS_REAL,
      .offset = AT(beta_2),
      .least = 0,
      .most = 0.9999999,
-     .meaning = "decay of adam's second moment"},
+     .meaning = "decay of the second moment of adam and adamw"},
     {.name = "epsilon",
      .kind = PARAMETERS_REAL,
      .offset = AT(epsilon),
      .least = 0,
      .most = 1,
      .open_below = true,
-     .meaning = "adam's guard against division by zero"},
+     .meaning = "guard of adam, adamw and rmsprop against division by zero"},
+    {.name = "rho",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(rho),
+     .least = 0,
+     .most = 0.999999,
+     .meaning = "decay of rmsprop's mean of squares"},
+    {.name = "weight_decay",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(weight_decay),
+     .least = 0,
+     .most = 1000,
+     .meaning = "adamw's decay of the weights, times the learning rate"},
+    {.name = "gradient_clip",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(gradient_clip),
+     .least = 0,
+     .most = 1e6,
+     .meaning = "longest gradient of a step; 0 is any"},
     {.name = "alpha",
      .kind = PARAMETERS_REAL,
      .offset = AT(alpha),
      .least = 0,
      .most = 1e6,
      .meaning = "strength of the L2 penalty"},
+    {.name = "l1",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(l1),
+     .least = 0,
+     .most = 1e6,
+     .meaning = "strength of the L1 penalty"},
+    {.name = "max_norm",
+     .kind = PARAMETERS_REAL,
+     .offset = AT(max_norm),
+     .least = 0,
+     .most = 1e6,
+     .meaning = "longest vector of weights into a neuron; 0 is any"},
+    {.name = "dropout",
+     .kind = PARAMETERS_SHARES,
+     .offset = AT(dropout),
+     .least = 0,
+     .most = 0.99,
+     .meaning = "share of the neurons of all or of each hidden layer that a step drops"},
     {.name = "batch_size",
      .kind = PARAMETERS_WHOLE,
      .offset = AT(batch_size),
@@ -248,11 +307,15 @@ static const struct parameters sklearn_defaults = {
     .q = 0.5,
     .solver = SOLVER_ADAM,
     .learning_rate = 0.001,
+    .schedule = SCHEDULE_CONSTANT,
+    .power_t = 0.5,
     .momentum = 0.9,
     .nesterov = true,
     .beta_1 = 0.9,
     .beta_2 = 0.999,
     .epsilon = 1e-8,
+    .rho = 0.9,
+    .weight_decay = 0.01,
     .alpha = 1e-4,
     .batch_size = 0,
     .max_iter = 200,
@@ -328,11 +391,12 @@ static int out_of_range(const struct parameters_field *field, const char *pointe
 {
     char least[DECIMAL_TEXT_SIZE];
     char most[DECIMAL_TEXT_SIZE];
+    bool is_real = field->kind == PARAMETERS_REAL || field->kind == PARAMETERS_SHARES;
     decimal_print(field->least, least);
     decimal_print(field->most, most);
     return err_set_at(err, ERR_INVALID, "out_of_range", pointer,
                       "%s must be %s from %s%s to %s, not %s", field->name,
-                      field->kind == PARAMETERS_REAL ? "a number" : "a whole number",
+                      is_real ? "a number" : "a whole number",
                       field->open_below ? "above " : "", least, most, given);
 }
 
@@ -431,6 +495,50 @@ int parameters_add_size(struct parameters *parameters,
     return 0;
 }
 
+static bool is_share(const struct parameters_field *field, double share)
+{
+    return share >= field->least && share <= field->most;
+}
+
+int parameters_set_share(struct parameters *parameters,
+                         const struct parameters_field *field, double share,
+                         struct err *err)
+{
+    assert(field->kind == PARAMETERS_SHARES);
+    if (!is_share(field, share))
+        return out_of_range_field(field, share, err);
+    parameters_begin_shares(parameters, field);
+    parameters->dropout[0] = share;
+    return 0;
+}
+
+void parameters_begin_shares(struct parameters *parameters,
+                             const struct parameters_field *field)
+{
+    assert(field->kind == PARAMETERS_SHARES);
+    memset(parameters->dropout, 0, sizeof parameters->dropout);
+    parameters->n_dropout = 0;
+}
+
+int parameters_add_share(struct parameters *parameters,
+                         const struct parameters_field *field, double share,
+                         struct err *err)
+{
+    assert(field->kind == PARAMETERS_SHARES);
+    char pointer[80];
+    char given[DECIMAL_TEXT_SIZE];
+    snprintf(pointer, sizeof pointer, "/%s/%zu", field->name, parameters->n_dropout);
+    decimal_print(share, given);
+    if (parameters->n_dropout == PARAMETERS_HIDDEN_MAX)
+        return err_set_at(err, ERR_INVALID, "out_of_range", pointer,
+                          "%s may have at most %d entries", field->name,
+                          PARAMETERS_HIDDEN_MAX);
+    if (!is_share(field, share))
+        return out_of_range(field, pointer, given, err);
+    parameters->dropout[parameters->n_dropout++] = share;
+    return 0;
+}
+
 double parameters_real(const struct parameters *parameters,
                        const struct parameters_field *field)
 {
@@ -460,6 +568,19 @@ const char *parameters_choice(const struct parameters *parameters,
     return value == PARAMETERS_AUTO ? "auto" : field->choice(value);
 }
 
+/* A comma behind each entry of a list tells it from one share for all. */
+static void encode_shares(const struct parameters *parameters, struct buf *out)
+{
+    char text[DECIMAL_TEXT_SIZE];
+    decimal_print(parameters->dropout[0], text);
+    if (parameters->n_dropout == 0)
+        buf_text(out, text);
+    for (size_t i = 0; i < parameters->n_dropout; i++) {
+        decimal_print(parameters->dropout[i], text);
+        buf_printf(out, "%s,", text);
+    }
+}
+
 static void encode_field(const struct parameters *parameters,
                          const struct parameters_field *field, struct buf *out)
 {
@@ -483,6 +604,9 @@ static void encode_field(const struct parameters *parameters,
         for (size_t i = 0; i < parameters->n_hidden; i++)
             buf_printf(out, "%s%llu", i ? "," : "",
                        (unsigned long long)parameters->hidden_layer_sizes[i]);
+        break;
+    case PARAMETERS_SHARES:
+        encode_shares(parameters, out);
         break;
     }
     buf_putc(out, '\n');
@@ -509,6 +633,24 @@ static int decode_sizes(struct parameters *parameters,
     return 0;
 }
 
+static int decode_shares(struct parameters *parameters,
+                         const struct parameters_field *field, char *text,
+                         struct err *err)
+{
+    double share = 0;
+    if (decimal_parse(text, strlen(text), &share))
+        return parameters_set_share(parameters, field, share, err);
+    parameters_begin_shares(parameters, field);
+    for (char *at = text; *at;) {
+        char *end = at + strcspn(at, ",");
+        if (!*end || !decimal_parse(at, (size_t)(end - at), &share) ||
+            parameters_add_share(parameters, field, share, err) < 0)
+            return -1;
+        at = end + 1;
+    }
+    return 0;
+}
+
 static int decode_value(struct parameters *parameters,
                         const struct parameters_field *field, char *text, struct err *err)
 {
@@ -530,6 +672,8 @@ static int decode_value(struct parameters *parameters,
         return parameters_set_choice(parameters, field, text, err);
     case PARAMETERS_SIZES:
         return decode_sizes(parameters, field, text, err);
+    case PARAMETERS_SHARES:
+        return decode_shares(parameters, field, text, err);
     }
     return -1;
 }
@@ -554,7 +698,7 @@ int parameters_decode(const char *text, size_t len, struct parameters *parameter
 {
     struct parameters decoded;
     parameters_init(&decoded, PARAMETERS_PRESET_AUTO);
-    char line[1024];
+    char line[4096];
     for (size_t at = 0; at < len;) {
         const char *end = memchr(text + at, '\n', len - at);
         size_t line_len = end ? (size_t)(end - (text + at)) : len - at;
@@ -602,7 +746,15 @@ void parameters_to_fit(const struct parameters *parameters, struct fit_options *
                   .nesterov = parameters->nesterov,
                   .beta_1 = parameters->beta_1,
                   .beta_2 = parameters->beta_2,
-                  .epsilon = parameters->epsilon},
+                  .epsilon = parameters->epsilon,
+                  .rho = parameters->rho,
+                  .weight_decay = parameters->weight_decay},
+        .schedule = {.schedule = (enum schedule)parameters->schedule,
+                     .power_t = parameters->power_t,
+                     .warmup = parameters->warmup},
+        .gradient_clip = parameters->gradient_clip,
+        .l1 = parameters->l1,
+        .max_norm = parameters->max_norm,
         .alpha = parameters->alpha,
         .batch_size = (size_t)parameters->batch_size,
         .max_iter = (size_t)parameters->max_iter,
@@ -612,4 +764,21 @@ void parameters_to_fit(const struct parameters *parameters, struct fit_options *
         .shuffle = parameters->shuffle,
         .seed = parameters->seed,
     };
+    /* For a perceptron the first stays, so that the core can refuse it. */
+    options->dropout[0] = parameters->dropout[0];
+    for (size_t l = 0; l < parameters->n_hidden; l++)
+        options->dropout[l] = parameters->dropout[parameters->n_dropout ? l : 0];
+}
+
+int parameters_check(const struct parameters *parameters, struct err *err)
+{
+    struct fit_options options;
+    if (parameters->n_dropout && parameters->n_dropout != parameters->n_hidden)
+        return err_set_at(
+            err, ERR_INVALID, "wrong_length", "/dropout",
+            "dropout has %zu entries for %zu hidden layers: give one number "
+            "for all, or one for each",
+            parameters->n_dropout, parameters->n_hidden);
+    parameters_to_fit(parameters, &options);
+    return fit_check_options(&options, parameters->n_hidden, err);
 }

@@ -53,12 +53,24 @@ struct parameters {
     /* the steps */
     int solver; /* enum solver */
     double learning_rate;
+    int schedule; /* enum schedule */
+    double power_t;
+    double warmup; /* epochs */
     double momentum;
     bool nesterov;
     double beta_1;
     double beta_2;
     double epsilon;
+    double rho;
+    double weight_decay;
+    double gradient_clip; /* 0: off */
+    /* what holds the weights back */
     double alpha;
+    double l1;
+    double max_norm; /* 0: off */
+    /* One for each hidden layer when n_dropout is not 0; else the first is that of all. */
+    double dropout[PARAMETERS_HIDDEN_MAX];
+    size_t n_dropout;
     /* the loop */
     uint64_t batch_size; /* 0: min(200, rows) */
     uint64_t max_iter;
@@ -78,7 +90,8 @@ enum parameters_kind {
     PARAMETERS_WHOLE,  /* uint64_t in [least, most] */
     PARAMETERS_FLAG,   /* bool */
     PARAMETERS_CHOICE, /* int: index of a name, or PARAMETERS_AUTO where may_be_auto */
-    PARAMETERS_SIZES   /* hidden_layer_sizes: list of whole numbers in [least, most] */
+    PARAMETERS_SIZES,  /* hidden_layer_sizes: list of whole numbers in [least, most] */
+    PARAMETERS_SHARES  /* dropout: a number in [least, most], or a list of them */
 };
 
 struct parameters_field {
@@ -121,6 +134,17 @@ int parameters_add_size(struct parameters *parameters,
                         const struct parameters_field *field, int64_t size,
                         struct err *err);
 
+/* One share for all layers, or one more entry of the list; `begin` empties it. A list without
+ * entries is a share of 0 for all. */
+int parameters_set_share(struct parameters *parameters,
+                         const struct parameters_field *field, double share,
+                         struct err *err);
+void parameters_begin_shares(struct parameters *parameters,
+                             const struct parameters_field *field);
+int parameters_add_share(struct parameters *parameters,
+                         const struct parameters_field *field, double share,
+                         struct err *err);
+
 /* Read one field of the fitting kind. */
 double parameters_real(const struct parameters *parameters,
                        const struct parameters_field *field);
@@ -142,5 +166,9 @@ int parameters_decode(const char *text, size_t len, struct parameters *parameter
 void parameters_to_spec(const struct parameters *parameters, size_t n_inputs,
                         size_t n_outputs, size_t *hidden, struct mlp_spec *spec);
 void parameters_to_fit(const struct parameters *parameters, struct fit_options *options);
+
+/* Can such a job be trained? ERR_INVALID at the field that does not go with another, among
+ * them what fit_check_options refuses. */
+int parameters_check(const struct parameters *parameters, struct err *err);
 
 #endif

@@ -263,6 +263,9 @@ static void every_parameter_given_is_shown_back(void **state)
         " 'class_weight': 'balanced', 'init': 'he_normal', 'init_std': 0.5, 'solver': "
         "'sgd', 'learning_rate': 0.02,"
         " 'momentum': 0.5, 'nesterov': false, 'beta_1': 0.8, 'beta_2': 0.99,"
+        " 'schedule': 'one_cycle', 'power_t': 0.3, 'warmup': 0.5, 'rho': 0.8,"
+        " 'weight_decay': 0.1, 'gradient_clip': 4, 'l1': 0.001, 'max_norm': 2.5,"
+        " 'dropout': [0.1, 0, 0.2],"
         " 'epsilon': 1e-6, 'alpha': 0.01, 'batch_size': 16, 'max_iter': 4, 'tol': 0.001,"
         " 'n_iter_no_change': 3, 'early_stopping': false, 'shuffle': false, 'seed': 42,"
         " 'validation_fraction': 0.1, 'test_fraction': 0.3, 'standardize': false}",
@@ -282,6 +285,13 @@ static void every_parameter_given_is_shown_back(void **state)
         3, "early_stopping", 0, "shuffle", 0, "seed", 42, "validation_fraction", 0.1,
         "test_fraction", 0.3, "standardize", 0);
     assert_non_null(expected);
+    json_t *more = json_pack("{s:s, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:[f,i,f]}",
+                             "schedule", "one_cycle", "power_t", 0.3, "warmup", 0.5,
+                             "rho", 0.8, "weight_decay", 0.1, "gradient_clip", 4, "l1",
+                             0.001, "max_norm", 2.5, "dropout", 0.1, 0, 0.2);
+    assert_non_null(more);
+    assert_int_equal(json_object_update(expected, more), 0);
+    json_decref(more);
     assert_true(json_equal(find_at(job, "/parameters"), expected));
     assert_true(number_at(job, "/seed") == 42);
     json_decref(expected);
@@ -440,6 +450,112 @@ static void features_and_exclude_choose_the_inputs(void **state)
     client_close(&client);
 }
 
+/* Accuracy on the training rows of iris. */
+static double train_iris(struct client *client, const char *dataset, const char *options,
+                         char sum[65])
+{
+    const char *id = submit(client,
+                            "{'dataset': '%s', 'target': 'species', 'model': 'iris',"
+                            " 'hidden_layer_sizes': [10], 'seed': 3, %s}",
+                            dataset, options);
+    const json_t *job = wait_job(client, id, "succeeded");
+    double accuracy = number_at(job, "/metrics/train/accuracy");
+    snprintf(sum, 65, "%s", text_at(version_of(client, job), "/weights_sha256"));
+    return accuracy;
+}
+
+static void every_solver_and_schedule_learns_iris(void **state)
+{
+    static const char *const rows[] = {
+        "'solver': 'gd', 'learning_rate': 0.3",
+        "'solver': 'sgd', 'learning_rate': 0.05",
+        "'solver': 'rmsprop', 'learning_rate': 0.01",
+        "'solver': 'adam', 'learning_rate': 0.01",
+        "'solver': 'adamw', 'learning_rate': 0.01, 'weight_decay': 0.1",
+        "'solver': 'lbfgs'",
+        "'schedule': 'constant', 'learning_rate': 0.01, 'warmup': 3",
+        "'schedule': 'invscaling', 'solver': 'sgd', 'learning_rate': 0.5,"
+        " 'power_t': 0.25",
+        "'schedule': 'adaptive', 'solver': 'sgd', 'learning_rate': 0.05",
+        "'schedule': 'cosine', 'learning_rate': 0.02, 'max_iter': 200",
+        "'schedule': 'one_cycle', 'learning_rate': 0.02, 'max_iter': 200",
+        "'learning_rate': 0.01, 'dropout': 0.1, 'max_norm': 4, 'gradient_clip': 1,"
+        " 'l1': 0.001",
+    };
+    struct client client;
+    client_open(&client, *state);
+    const char *dataset = upload(&client, "iris");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char first[65];
+        char second[65];
+        double accuracy = train_iris(&client, dataset, rows[i], first);
+        if (!(accuracy >= 0.9))
+            fail_msg("%s: accuracy %g", rows[i], accuracy);
+        train_iris(&client, dataset, rows[i], second);
+        assert_string_equal(first, second);
+    }
+    client_close(&client);
+}
+
+static void lbfgs_learns_iris_by_heart(void **state)
+{
+    struct client client;
+    char sum[65];
+    client_open(&client, *state);
+    double accuracy = train_iris(&client, upload(&client, "iris"),
+                                 "'solver': 'lbfgs', 'alpha': 0, 'early_stopping': false,"
+                                 " 'activation': 'tanh', 'n_iter_no_change': 1000",
+                                 sum);
+    assert_true(accuracy == 1);
+    client_close(&client);
+}
+
+static void options_that_do_not_go_together_are_422(void **state)
+{
+    static const char *const rows[][3] = {
+        {"'hidden_layer_sizes': [5, 4], 'dropout': [0.1]", "wrong_length", "/dropout"},
+        {"'hidden_layer_sizes': [5, 4], 'dropout': [0.1, 0.1, 0.1]", "wrong_length",
+         "/dropout"},
+        {"'hidden_layer_sizes': [], 'dropout': 0.1", "no_hidden_layer", "/dropout"},
+        {"'dropout': [1]", "out_of_range", "/dropout/0"},
+        {"'dropout': 1", "out_of_range", "/dropout"},
+        {"'dropout': 'much'", "wrong_type", "/dropout"},
+        {"'dropout': [true]", "wrong_type", "/dropout/0"},
+        {"'solver': 'lbfgs', 'dropout': 0.1", "not_with_lbfgs", "/dropout"},
+        {"'solver': 'lbfgs', 'batch_size': 10", "not_with_lbfgs", "/batch_size"},
+        {"'solver': 'lbfgs', 'schedule': 'cosine'", "not_with_lbfgs", "/schedule"},
+        {"'warmup': 11, 'max_iter': 10", "out_of_range", "/warmup"},
+        {"'schedule': 'linear'", "not_allowed", "/schedule"},
+    };
+    struct client client;
+    client_open(&client, *state);
+    const char *dataset = upload(&client, "iris");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct answer *answer =
+            client_post(&client, "/v1/jobs", "{'dataset': '%s', 'target': 'species', %s}",
+                        dataset, rows[i][0]);
+        expect_problem(answer, 422, rows[i][1]);
+        assert_string_equal(text_at(answer->json, "/errors/0/pointer"), rows[i][2]);
+    }
+    client_close(&client);
+}
+
+static void lbfgs_job_can_be_cancelled(void **state)
+{
+    struct client client;
+    client_open(&client, *state);
+    const char *id =
+        submit(&client,
+               "{'dataset': '%s', 'target': 'progression', 'solver': 'lbfgs',"
+               " 'hidden_layer_sizes': [2000, 1000], 'alpha': 0,"
+               " 'tol': 0, 'model': 'long', " ENDLESS "}",
+               upload(&client, "diabetes"));
+    wait_running(&client, id);
+    expect_status(cancel(&client, id), 202);
+    wait_job(&client, id, "cancelled");
+    client_close(&client);
+}
+
 static void diverging_job_fails_with_a_reason(void **state)
 {
     struct client client;
@@ -480,6 +596,10 @@ int main(void)
         cmocka_unit_test(penguins_are_told_apart),
         cmocka_unit_test(diabetes_progression_is_predicted),
         cmocka_unit_test(features_and_exclude_choose_the_inputs),
+        cmocka_unit_test(every_solver_and_schedule_learns_iris),
+        cmocka_unit_test(lbfgs_learns_iris_by_heart),
+        cmocka_unit_test(options_that_do_not_go_together_are_422),
+        cmocka_unit_test(lbfgs_job_can_be_cancelled),
         cmocka_unit_test(diverging_job_fails_with_a_reason),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

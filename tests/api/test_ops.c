@@ -228,7 +228,9 @@ static void check_range(const struct parameters_field *field, const json_t *prop
     assert_null(find_at(property, field->open_below ? "/minimum" : "/exclusiveMinimum"));
     assert_true(number_at(property, "/maximum") == field->most);
     assert_string_equal(text_at(property, "/type"),
-                        field->kind == PARAMETERS_REAL ? "number" : "integer");
+                        field->kind == PARAMETERS_WHOLE || field->kind == PARAMETERS_SIZES
+                            ? "integer"
+                            : "number");
 }
 
 static void document_has_every_parameter_with_its_range(void **state)
@@ -241,6 +243,7 @@ static void document_has_every_parameter_with_its_range(void **state)
         case PARAMETERS_REAL:
         case PARAMETERS_WHOLE:
         case PARAMETERS_SIZES:
+        case PARAMETERS_SHARES:
             check_range(field, property);
             break;
         case PARAMETERS_FLAG:
@@ -282,6 +285,10 @@ static void check_default(const struct parameters_field *field,
     case PARAMETERS_SIZES:
         assert_int_equal(json_array_size(value), parameters->n_hidden);
         break;
+    case PARAMETERS_SHARES:
+        assert_int_equal(parameters->n_dropout, 0);
+        assert_true(json_number_value(value) == parameters->dropout[0]);
+        break;
     }
 }
 
@@ -299,6 +306,9 @@ static void document_has_the_default_of_every_parameter(void **state)
     assert_true(number_at(contract_document(),
                           "/components/schemas/JobRequest/properties/hidden_layer_sizes"
                           "/maxItems") == PARAMETERS_HIDDEN_MAX);
+    assert_true(number_at(contract_document(),
+                          "/components/schemas/JobRequest/properties/dropout"
+                          "/oneOf/1/maxItems") == PARAMETERS_HIDDEN_MAX);
 }
 
 /* The field's value as it would stand in a request. */
@@ -321,6 +331,9 @@ static void print_value(const struct parameters *parameters,
         break;
     case PARAMETERS_SIZES:
         snprintf(out, 64, "%zu layers", parameters->n_hidden);
+        break;
+    case PARAMETERS_SHARES:
+        snprintf(out, 64, "%g", parameters->dropout[0]);
         break;
     }
 }

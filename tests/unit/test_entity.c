@@ -94,6 +94,13 @@ static void values_out_of_range_name_field_and_range(void **state)
                 {"q", 1},
                 {"label_smoothing", 0.51},
                 {"alpha", -1e-9},
+                {"l1", -1e-9},
+                {"rho", 1},
+                {"power_t", -1},
+                {"warmup", -1},
+                {"weight_decay", -1},
+                {"gradient_clip", (double)INFINITY},
+                {"max_norm", -0.1},
                 {"test_fraction", 1},
                 {"validation_fraction", -0.1},
                 {"learning_rate", (double)NAN}};
@@ -166,6 +173,17 @@ static struct parameters unusual_parameters(void)
     parameters.batch_size = 17;
     parameters.loss = LOSS_CROSS_ENTROPY;
     parameters.early_stopping = true;
+    parameters.schedule = SCHEDULE_ONE_CYCLE;
+    parameters.power_t = 0.75;
+    parameters.warmup = 2.5;
+    parameters.rho = 0.95;
+    parameters.weight_decay = 0.02;
+    parameters.gradient_clip = 5;
+    parameters.l1 = 1e-5;
+    parameters.max_norm = 3;
+    parameters.n_dropout = 3;
+    parameters.dropout[0] = 0.1 + 0.2;
+    parameters.dropout[2] = 0.5;
     parameters.delta = 1.35;
     parameters.over = 2;
     parameters.under = 0.125;
@@ -192,6 +210,9 @@ static void stored_parameters_read_back_the_same(void **state)
     assert_true(two.learning_rate == one.learning_rate);
     assert_int_equal(two.seed, one.seed);
     assert_int_equal(two.n_hidden, 3);
+    assert_int_equal(two.n_dropout, 3);
+    assert_memory_equal(two.dropout, one.dropout, sizeof one.dropout);
+    assert_int_equal(two.schedule, SCHEDULE_ONE_CYCLE);
     assert_int_equal(two.class_weight, PARAMETERS_CLASS_WEIGHT_BALANCED);
     assert_true(two.delta == 1.35 && two.label_smoothing == 0.1);
     buf_clear(&first);
@@ -208,6 +229,12 @@ static void stored_parameters_are_distrusted(void **state)
                                       "hidden_layer_sizes=3,\n\nx",
                                       "max_iter=1e300\n",
                                       "seed=0.5e99\n",
+                                      "dropout=1\n",
+                                      "dropout=0.5,0.5\n",
+                                      "dropout=0.5,,\n",
+                                      "dropout=,\n",
+                                      "dropout=0.5,nan,\n",
+                                      "schedule=linear\n",
                                       "no equals sign\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct parameters parameters;
@@ -219,7 +246,7 @@ static void stored_parameters_are_distrusted(void **state)
     /* a field of a later version is passed over */
     struct parameters parameters;
     struct err err = {0};
-    assert_int_equal(parameters_decode("dropout=0.5\n", 12, &parameters, &err), 0);
+    assert_int_equal(parameters_decode("fortune=0.5\n", 12, &parameters, &err), 0);
 }
 
 static void the_core_gets_every_parameter(void **state)
@@ -243,6 +270,12 @@ static void the_core_gets_every_parameter(void **state)
     assert_true(fit.optim.momentum == 0.9 && fit.optim.nesterov);
     assert_true(fit.optim.beta_1 == 0.9 && fit.optim.beta_2 == 0.999);
     assert_true(fit.optim.epsilon == 1e-8);
+    assert_true(fit.optim.rho == 0.95 && fit.optim.weight_decay == 0.02);
+    assert_int_equal(fit.schedule.schedule, SCHEDULE_ONE_CYCLE);
+    assert_true(fit.schedule.power_t == 0.75 && fit.schedule.warmup == 2.5);
+    assert_true(fit.gradient_clip == 5 && fit.l1 == 1e-5 && fit.max_norm == 3);
+    assert_true(fit.dropout[0] == 0.1 + 0.2 && fit.dropout[1] == 0);
+    assert_true(fit.dropout[2] == 0.5 && fit.dropout[3] == 0);
     assert_int_equal(spec.n_inputs, 5);
     assert_int_equal(spec.n_outputs, 3);
     assert_int_equal(spec.n_hidden, 3);
@@ -267,6 +300,92 @@ static void parameters_stored_by_an_older_version_get_its_meaning(void **state)
     assert_true(parameters.delta == 1 && parameters.over == 1 && parameters.under == 1);
     assert_true(parameters.q == 0.5 && parameters.label_smoothing == 0);
     assert_int_equal(parameters.class_weight, PARAMETERS_CLASS_WEIGHT_NONE);
+}
+
+static void one_share_is_for_all_layers_and_a_list_for_each(void **state)
+{
+    (void)state;
+    const struct parameters_field *field = field_of("dropout");
+    struct parameters parameters;
+    struct parameters back;
+    struct fit_options fit;
+    struct buf out;
+    struct err err = {0};
+    parameters_init(&parameters, PARAMETERS_PRESET_AUTO);
+    parameters.n_hidden = 2;
+    parameters.hidden_layer_sizes[1] = 7;
+    assert_int_equal(parameters_set_share(&parameters, field, 0.25, &err), 0);
+    parameters_to_fit(&parameters, &fit);
+    assert_true(fit.dropout[0] == 0.25 && fit.dropout[1] == 0.25 && fit.dropout[2] == 0);
+    assert_int_equal(parameters_check(&parameters, &err), 0);
+
+    /* a list of one is kept apart from a number */
+    parameters_begin_shares(&parameters, field);
+    assert_int_equal(parameters_add_share(&parameters, field, 0.5, &err), 0);
+    buf_init(&out, 10000);
+    parameters_encode(&parameters, &out);
+    assert_int_equal(parameters_decode(out.bytes, out.len, &back, &err), 0);
+    assert_int_equal(back.n_dropout, 1);
+    assert_true(back.dropout[0] == 0.5);
+    buf_clear(&out);
+    assert_int_equal(parameters_check(&parameters, &err), -1);
+    assert_string_equal(err.pointer, "/dropout");
+    assert_string_equal(err.slug, "wrong_length");
+
+    err_clear(&err);
+    assert_int_equal(parameters_add_share(&parameters, field, 1, &err), -1);
+    assert_string_equal(err.pointer, "/dropout/1");
+    assert_non_null(strstr(err.message, "a number from 0 to 0.99"));
+    err_clear(&err);
+    assert_int_equal(parameters_set_share(&parameters, field, -0.1, &err), -1);
+    assert_string_equal(err.pointer, "/dropout");
+    for (size_t i = 1; i < PARAMETERS_HIDDEN_MAX; i++)
+        assert_int_equal(
+            parameters_add_share(&parameters, field, 0.123456789012345678, &err), 0);
+    assert_int_equal(parameters_add_share(&parameters, field, 0.5, &err), -1);
+    buf_init(&out, 10000);
+    parameters_encode(&parameters, &out);
+    assert_int_equal(parameters_decode(out.bytes, out.len, &back, &err), 0);
+    assert_int_equal(back.n_dropout, PARAMETERS_HIDDEN_MAX);
+    buf_clear(&out);
+}
+
+static void what_does_not_go_together_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *pointer;
+    } rows[] = {
+        {"solver=lbfgs\ndropout=0.5\n", "/dropout"},
+        {"solver=lbfgs\nbatch_size=32\n", "/batch_size"},
+        {"solver=lbfgs\nl1=0.1\n", "/l1"},
+        {"solver=lbfgs\ngradient_clip=1\n", "/gradient_clip"},
+        {"solver=lbfgs\nmax_norm=1\n", "/max_norm"},
+        {"solver=lbfgs\nschedule=cosine\n", "/schedule"},
+        {"solver=lbfgs\nwarmup=1\n", "/warmup"},
+        {"warmup=51\nmax_iter=50\n", "/warmup"},
+        {"hidden_layer_sizes=\ndropout=0.5\n", "/dropout"},
+        {"hidden_layer_sizes=3,4\ndropout=0.5,\n", "/dropout"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct parameters parameters;
+        struct err err = {0};
+        assert_int_equal(
+            parameters_decode(rows[i].line, strlen(rows[i].line), &parameters, &err), 0);
+        assert_int_equal(parameters_check(&parameters, &err), -1);
+        assert_int_equal(err.code, ERR_INVALID);
+        assert_string_equal(err.pointer, rows[i].pointer);
+    }
+    for (int preset = 0; preset < PARAMETERS_PRESET_COUNT; preset++) {
+        for (int solver = 0; solver < SOLVER_COUNT; solver++) {
+            struct parameters parameters;
+            struct err err = {0};
+            parameters_init(&parameters, (enum parameters_preset)preset);
+            parameters.solver = solver;
+            assert_int_equal(parameters_check(&parameters, &err), 0);
+        }
+    }
 }
 
 /* --- metrics ------------------------------------------------------------------------- */
@@ -363,6 +482,8 @@ int main(void)
         cmocka_unit_test(stored_parameters_read_back_the_same),
         cmocka_unit_test(stored_parameters_are_distrusted),
         cmocka_unit_test(the_core_gets_every_parameter),
+        cmocka_unit_test(one_share_is_for_all_layers_and_a_list_for_each),
+        cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(parameters_stored_by_an_older_version_get_its_meaning),
         cmocka_unit_test(stored_metrics_read_back_and_truncations_are_refused),
         cmocka_unit_test(terminal_states_never_change),

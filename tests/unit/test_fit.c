@@ -153,7 +153,10 @@ static void every_solver_learns_a_linear_regression(void **state)
             options.optim.learning_rate = 0.05;
             options.optim.momentum = 0.9;
             options.optim.nesterov = nesterov;
-            options.batch_size = 32;
+            options.batch_size = solver == SOLVER_LBFGS ? 0 : 32;
+            options.optim.rho = 0.9;
+            if (solver == SOLVER_RMSPROP) /* its steps are never shorter than the rate */
+                options.schedule.schedule = SCHEDULE_COSINE;
             options.n_iter_no_change = 399;
             struct fit_result result = run(&mlp, &options, &points, NULL, NULL);
             assert_true(fabs((double)mlp.parameters[0] - 2.0) < 1e-2);

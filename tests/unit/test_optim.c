@@ -40,6 +40,20 @@ static void plain_step(const struct optim_options *o, double t, const float *g, 
             w[i] -= o->learning_rate * sqrt(1.0 - pow(o->beta_2, t)) /
                     (1.0 - pow(o->beta_1, t)) * first[i] / (sqrt(second[i]) + o->epsilon);
             break;
+        case SOLVER_RMSPROP:
+            second[i] = o->rho * second[i] + (1.0 - o->rho) * grad * grad;
+            w[i] -= o->learning_rate * grad / (sqrt(second[i]) + o->epsilon);
+            break;
+        case SOLVER_ADAMW: {
+            double before = w[i];
+            first[i] = o->beta_1 * first[i] + (1.0 - o->beta_1) * grad;
+            second[i] = o->beta_2 * second[i] + (1.0 - o->beta_2) * grad * grad;
+            w[i] -= o->learning_rate * sqrt(1.0 - pow(o->beta_2, t)) /
+                    (1.0 - pow(o->beta_1, t)) * first[i] / (sqrt(second[i]) + o->epsilon);
+            w[i] -= o->learning_rate * o->weight_decay * before;
+            break;
+        }
+        case SOLVER_LBFGS:
         case SOLVER_COUNT:
             break;
         }
@@ -116,6 +130,63 @@ static void adam_follows_its_formula(void **state)
     assert_follows_oracle(&other);
 }
 
+static void rmsprop_follows_its_formula(void **state)
+{
+    (void)state;
+    struct optim_options options = {
+        .solver = SOLVER_RMSPROP, .learning_rate = 0.01, .rho = 0.9, .epsilon = 1e-8};
+    assert_follows_oracle(&options);
+    options.rho = 0.0;
+    options.epsilon = 0.1;
+    assert_follows_oracle(&options);
+}
+
+static void adamw_follows_its_formula(void **state)
+{
+    (void)state;
+    struct optim_options options = adam;
+    options.solver = SOLVER_ADAMW;
+    options.weight_decay = 0.5;
+    assert_follows_oracle(&options);
+}
+
+/* In two parts, the second of which does not decay. */
+static void parts_are_one_step_and_decay_where_told(void **state)
+{
+    (void)state;
+    struct optim_options options = adam;
+    options.solver = SOLVER_ADAMW;
+    options.weight_decay = 2.0;
+    struct optim parts = {0};
+    struct optim whole = {0};
+    struct optim plain = {0};
+    struct err err = {0};
+    float a[9];
+    float b[9];
+    float c[9];
+    float g[9];
+    for (size_t i = 0; i < 9; i++) {
+        a[i] = b[i] = c[i] = (float)i - 4.0F;
+        g[i] = (float)(i % 3) - 1.0F;
+    }
+    assert_int_equal(optim_init(&parts, &options, 9, &err), 0);
+    assert_int_equal(optim_init(&whole, &options, 9, &err), 0);
+    assert_int_equal(optim_init(&plain, &adam, 9, &err), 0);
+    for (size_t step = 0; step < 3; step++) {
+        optim_begin(&parts);
+        optim_part(&parts, a, g, 0, 5, true);
+        optim_part(&parts, a, g, 5, 4, false);
+        optim_step(&whole, b, g);
+        optim_step(&plain, c, g);
+    }
+    for (size_t i = 0; i < 9; i++)
+        assert_true(fabsf(a[i] - (i < 5 ? b[i] : c[i])) <= 1e-6F);
+    assert_true(fabsf(b[8] - c[8]) > 0.1F);
+    optim_clear(&parts);
+    optim_clear(&whole);
+    optim_clear(&plain);
+}
+
 static void first_adam_step_is_the_learning_rate(void **state)
 {
     (void)state;
@@ -148,7 +219,7 @@ static void weight_without_gradient_stays(void **state)
 static void nan_gradient_is_not_hidden(void **state)
 {
     (void)state;
-    for (enum solver solver = SOLVER_GD; solver < SOLVER_COUNT; solver++) {
+    for (enum solver solver = SOLVER_GD; solver < SOLVER_LBFGS; solver++) {
         struct optim_options options = adam;
         struct optim optim = {0};
         struct err err = {0};
@@ -181,6 +252,9 @@ int main(void)
         cmocka_unit_test(sgd_follows_its_formula),
         cmocka_unit_test(nesterov_follows_its_formula),
         cmocka_unit_test(adam_follows_its_formula),
+        cmocka_unit_test(rmsprop_follows_its_formula),
+        cmocka_unit_test(adamw_follows_its_formula),
+        cmocka_unit_test(parts_are_one_step_and_decay_where_told),
         cmocka_unit_test(first_adam_step_is_the_learning_rate),
         cmocka_unit_test(weight_without_gradient_stays),
         cmocka_unit_test(nan_gradient_is_not_hidden),

@@ -24,6 +24,23 @@ static void bits_match_the_known_answers(void **state)
                          0x85A308D3243F6A88U) == 0x94FDCCEBD16CFE09U);
 }
 
+static void filling_gives_the_same_bits(void **state)
+{
+    (void)state;
+    static const uint64_t starts[] = {0, 5, 4294967293U, UINT64_MAX - 3};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t n = 0; n <= 20; n++) {
+            uint64_t out[21];
+            out[n] = 77;
+            rng_fill(3, RNG_TEST, 1ULL << 53 | 9, starts[i], out, n);
+            for (size_t k = 0; k < n; k++)
+                assert_true(out[k] ==
+                            rng_bits(3, RNG_TEST, 1ULL << 53 | 9, starts[i] + k));
+            assert_true(out[n] == 77);
+        }
+    }
+}
+
 static void every_coordinate_matters(void **state)
 {
     (void)state;
@@ -127,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_match_the_known_answers),
+        cmocka_unit_test(filling_gives_the_same_bits),
         cmocka_unit_test(every_coordinate_matters),
         cmocka_unit_test(uniform_has_its_moments),
         cmocka_unit_test(normal_has_its_moments),

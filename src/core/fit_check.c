@@ -1,0 +1,143 @@
+#include <math.h>
+
+#include "core/fit.h"
+
+static int check_number(bool is_fine, const char *pointer, double value,
+                        const char *range, struct err *err)
+{
+    if (is_fine)
+        return 0;
+    return err_set_at(err, ERR_INVALID, "out_of_range", pointer, "%s must be %s, not %g",
+                      pointer + 1, range, value);
+}
+
+static int check_fraction(const char *pointer, double value, struct err *err)
+{
+    return check_number(value >= 0.0 && value < 1.0, pointer, value,
+                        "at least 0 and below 1", err);
+}
+
+static int check_from_zero(const char *pointer, double value, struct err *err)
+{
+    return check_number(value >= 0.0 && isfinite(value), pointer, value,
+                        "a number from 0 on", err);
+}
+
+static int check_over_zero(const char *pointer, double value, struct err *err)
+{
+    return check_number(value > 0.0 && isfinite(value), pointer, value, "a number over 0",
+                        err);
+}
+
+static int check_adam(const struct optim_options *o, struct err *err)
+{
+    if (check_fraction("/beta_1", o->beta_1, err) < 0 ||
+        check_fraction("/beta_2", o->beta_2, err) < 0)
+        return -1;
+    return check_over_zero("/epsilon", o->epsilon, err);
+}
+
+/* Only what the solver uses is looked at. */
+static int check_optim(const struct optim_options *o, struct err *err)
+{
+    if ((unsigned)o->solver >= SOLVER_COUNT)
+        return err_set_at(err, ERR_INVALID, "unknown_solver", "/solver",
+                          "there is no such solver");
+    if (o->solver != SOLVER_LBFGS &&
+        check_over_zero("/learning_rate", o->learning_rate, err) < 0)
+        return -1;
+    switch (o->solver) {
+    case SOLVER_SGD:
+        return check_fraction("/momentum", o->momentum, err);
+    case SOLVER_ADAM:
+        return check_adam(o, err);
+    case SOLVER_ADAMW:
+        return check_adam(o, err) < 0
+                   ? -1
+                   : check_from_zero("/weight_decay", o->weight_decay, err);
+    case SOLVER_RMSPROP:
+        return check_fraction("/rho", o->rho, err) < 0
+                   ? -1
+                   : check_over_zero("/epsilon", o->epsilon, err);
+    case SOLVER_GD:
+    case SOLVER_LBFGS:
+    case SOLVER_COUNT:
+        break;
+    }
+    return 0;
+}
+
+static int check_schedule(const struct fit_options *o, struct err *err)
+{
+    const struct schedule_options *s = &o->schedule;
+    if ((unsigned)s->schedule >= SCHEDULE_COUNT)
+        return err_set_at(err, ERR_INVALID, "unknown_schedule", "/schedule",
+                          "there is no such schedule");
+    if (s->schedule == SCHEDULE_INVSCALING &&
+        check_from_zero("/power_t", s->power_t, err) < 0)
+        return -1;
+    return check_number(s->warmup >= 0.0 && s->warmup <= (double)o->max_iter, "/warmup",
+                        s->warmup, "from 0 to max_iter, for it counts epochs", err);
+}
+
+static int check_dropout(const struct fit_options *o, size_t n_hidden, struct err *err)
+{
+    if (n_hidden == 0 && o->dropout[0] != 0.0)
+        return err_set_at(err, ERR_INVALID, "no_hidden_layer", "/dropout",
+                          "dropout needs a hidden layer; the net has none");
+    for (size_t l = 0; l < n_hidden; l++)
+        if (check_fraction("/dropout", o->dropout[l], err) < 0)
+            return -1;
+    return 0;
+}
+
+static bool has_dropout(const struct fit_options *o, size_t n_hidden)
+{
+    for (size_t l = 0; l < n_hidden; l++)
+        if (o->dropout[l] > 0.0)
+            return true;
+    return false;
+}
+
+/* What lbfgs cannot do; quietly doing something else would be worse than saying so. */
+static int check_lbfgs(const struct fit_options *o, size_t n_hidden, struct err *err)
+{
+    const struct {
+        bool is_asked;
+        const char *pointer;
+        const char *reason;
+    } rows[] = {
+        {has_dropout(o, n_hidden), "/dropout",
+         "its line search needs a loss that is the same each time"},
+        {o->batch_size != 0, "/batch_size", "it takes all rows at once: leave it out"},
+        {o->l1 > 0.0, "/l1", "it needs a smooth loss: use alpha, or another solver"},
+        {o->gradient_clip > 0.0, "/gradient_clip", "its line search bounds the step"},
+        {o->max_norm > 0.0, "/max_norm",
+         "weights changed after a step are not where the search went: use alpha"},
+        {o->schedule.schedule != SCHEDULE_CONSTANT, "/schedule",
+         "it has no learning rate: its line search finds the step"},
+        {o->schedule.warmup > 0.0, "/warmup",
+         "it has no learning rate: its line search finds the step"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].is_asked)
+            return err_set_at(err, ERR_INVALID, "not_with_lbfgs", rows[i].pointer,
+                              "solver lbfgs does not go with %s: %s", rows[i].pointer + 1,
+                              rows[i].reason);
+    return 0;
+}
+
+int fit_check_options(const struct fit_options *o, size_t n_hidden, struct err *err)
+{
+    if (check_optim(&o->optim, err) < 0 || check_from_zero("/alpha", o->alpha, err) < 0 ||
+        check_from_zero("/l1", o->l1, err) < 0 ||
+        check_from_zero("/gradient_clip", o->gradient_clip, err) < 0 ||
+        check_from_zero("/max_norm", o->max_norm, err) < 0 ||
+        check_from_zero("/tol", o->tol, err) < 0 ||
+        check_number(o->max_iter >= 1, "/max_iter", 0.0, "at least 1", err) < 0 ||
+        check_number(o->n_iter_no_change >= 1, "/n_iter_no_change", 0.0, "at least 1",
+                     err) < 0 ||
+        check_schedule(o, err) < 0 || check_dropout(o, n_hidden, err) < 0)
+        return -1;
+    return o->optim.solver == SOLVER_LBFGS ? check_lbfgs(o, n_hidden, err) : 0;
+}
