@@ -189,11 +189,12 @@ void optim_begin(struct optim *optim)
 void optim_part(struct optim *optim, float *parameters, const float *gradient, size_t at,
                 size_t n, bool decays)
 {
+    float *w = parameters + at;
     const struct part part = {
         .options = &optim->options,
         .step = optim->step,
         .n = n,
-        .w = parameters + at,
+        .w = w,
         .g = gradient + at,
         .first = optim->first ? optim->first + at : NULL,
         .second = optim->second ? optim->second + at : NULL,
