@@ -16,8 +16,8 @@ struct gradcheck {
 };
 
 /*
- * Compares on the n rows of x, t, weights (as for mlp_gradient_weighted). The step is h = 1e-6 · max(1, |w|)
- * in float64; floor is 1e-3 of the layer's largest |ĝ|. ERR_INVALID "zero_gradient" when
+ * Compares on the n rows of x, t, weights (as for mlp_gradient_weighted). The step is
+ * h = 1e-6 · max(1, |w|) in float64; floor is 1e-3 of the layer's largest |ĝ|. ERR_INVALID "zero_gradient" when
  * either gradient of a layer is zero everywhere: such a check proves nothing.
  */
 int gradcheck_run(const struct mlp *mlp, const float *x, const float *t,

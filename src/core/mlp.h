@@ -101,8 +101,8 @@ int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t m
                        int training, struct err *err);
 void mlp_workspace_clear(struct mlp_workspace *ws);
 
-/* Outputs [n x n_outputs], in the loss's terms (loss_apply_link), for x [n x n_inputs], n <= max_rows: borrowed from ws, valid until
- * its next use. */
+/* Outputs [n x n_outputs], in the loss's terms (loss_apply_link), for x [n x n_inputs],
+ * n <= max_rows: borrowed from ws, valid until its next use. */
 const float *mlp_forward(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
                          size_t n);
 

@@ -3,8 +3,8 @@
  * bytes): tensors layers.N.weight [fan_in, fan_out] and layers.N.bias [fan_out], and in
  * __metadata__ "format": "mlpd", "activation" (of the hidden layers, if there are any),
  * "output_activation" and "loss". The figures of a loss (loss_options), which only training
- * needs, are not kept: a net that is read has loss_defaults. Reading distrusts every byte; it takes the tensors in any
- * order, and other keys in __metadata__.
+ * needs, are not kept: a net that is read has loss_defaults. Reading distrusts every byte; it
+ * takes the tensors in any order, and other keys in __metadata__.
  */
 #ifndef CORE_WEIGHTS_H
 #define CORE_WEIGHTS_H

@@ -52,8 +52,8 @@ struct jobs_request {
 /*
  * Checks the request against the dataset, resolves what is "auto", and queues the job.
  * ERR_INVALID at the pointer of the field at fault: unknown_dataset, unknown_target,
- * one_class, text_target, unknown_column, bad_name, wrong_loss, bad_weight … *job (owned by the caller) is
- * the job as queued.
+ * one_class, text_target, unknown_column, bad_name, wrong_loss, bad_weight … *job (owned by
+ * the caller) is the job as queued.
  */
 int jobs_submit(struct jobs *jobs, const struct jobs_request *request, struct job *job,
                 struct err *err);

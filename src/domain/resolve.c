@@ -87,18 +87,12 @@ static int choose_features(const struct jobs_request *request, const struct tabl
 
 /* --- weights of rows ------------------------------------------------------------------ */
 
-static bool has_target(const struct table_column *target, size_t row)
-{
-    return target->kind == TABLE_CATEGORICAL ? target->codes[row] != TABLE_MISSING
-                                             : !isnan(target->values[row]);
-}
-
 static int check_weights(const struct table *table, const struct table_column *weights,
                          const struct table_column *target, struct err *err)
 {
     bool has_any = false;
     for (size_t row = 0; row < table->n_rows; row++) {
-        if (!has_target(target, row))
+        if (!table_has(target, row))
             continue;
         if (isnan(weights->values[row]))
             return err_set_at(err, ERR_INVALID, "bad_weight", "/sample_weight",

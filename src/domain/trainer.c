@@ -1,6 +1,5 @@
 #include "domain/trainer.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,12 +61,6 @@ static int bad_data(struct err *err, const char *slug, const char *message)
     return err_set(err, ERR_INVALID, slug, "%s", message);
 }
 
-static bool has_target(const struct table_column *target, size_t row)
-{
-    return target->kind == TABLE_CATEGORICAL ? target->codes[row] != TABLE_MISSING
-                                             : !isnan(target->values[row]);
-}
-
 static int find_labelled(struct training *training, const char *target, struct err *err)
 {
     const struct table *table = &training->dataset.table;
@@ -78,7 +71,7 @@ static int find_labelled(struct training *training, const char *target, struct e
     if (!training->labelled)
         return -1;
     for (size_t row = 0; row < table->n_rows; row++)
-        if (has_target(&table->columns[column], row))
+        if (table_has(&table->columns[column], row))
             training->labelled[training->n_labelled++] = row;
     return 0;
 }

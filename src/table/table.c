@@ -295,6 +295,12 @@ size_t table_find(const struct table *table, const char *name)
     return SIZE_MAX;
 }
 
+bool table_has(const struct table_column *column, size_t row)
+{
+    return column->kind == TABLE_CATEGORICAL ? column->codes[row] != TABLE_MISSING
+                                             : !isnan(column->values[row]);
+}
+
 int table_alloc_values(struct table *table, struct err *err)
 {
     for (size_t i = 0; i < table->n_columns; i++) {

@@ -6,6 +6,7 @@
 #ifndef TABLE_TABLE_H
 #define TABLE_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ int table_infer(const struct cells *cells, struct table *table, struct warnings 
 
 /* Index of the column of that name, or SIZE_MAX. */
 size_t table_find(const struct table *table, const char *name);
+
+/* True when the column, which has values, has one in that row. */
+bool table_has(const struct table_column *column, size_t row);
 
 /* Allocates values or codes [n_rows] for every column of a schema, to be filled. */
 int table_alloc_values(struct table *table, struct err *err);
