@@ -77,9 +77,7 @@ LDLIBS_ALL := $(PKG_LIBS) -lm -pthread
 
 # --- files ---------------------------------------------------------------------------
 
-LIB_SRC  := $(wildcard src/base/*.c src/core/*.c src/table/*.c src/entity/*.c \
-              src/store/*.c src/work/*.c src/domain/*.c src/http/*.c src/api/*.c) \
-            $(filter-out src/main.c,$(wildcard src/*.c))
+LIB_SRC  := $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/migrations.o $(B)/gen/openapi.o
 MAIN_OBJ := $(B)/src/main.o
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))

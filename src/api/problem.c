@@ -38,11 +38,6 @@ static size_t find(enum err_code code)
     return N_PROBLEMS - 1;
 }
 
-unsigned problem_status(enum err_code code)
-{
-    return problems[find(code)].status;
-}
-
 static void render_field(struct writer *writer, const struct err *err)
 {
     writer_array(writer, "errors");

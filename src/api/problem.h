@@ -11,7 +11,4 @@
 void problem_render(const struct request *request, const struct err *err,
                     struct response *response);
 
-/* The status for an error code. */
-unsigned problem_status(enum err_code code);
-
 #endif

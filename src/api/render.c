@@ -111,7 +111,7 @@ static void render_parameter(struct writer *writer, const struct parameters *par
     }
 }
 
-void render_parameters(struct writer *writer, const struct parameters *parameters)
+static void render_parameters(struct writer *writer, const struct parameters *parameters)
 {
     writer_object(writer, "parameters");
     for (size_t i = 0; i < parameters_n_fields; i++)
@@ -150,7 +150,7 @@ static void render_scores(struct writer *writer, const char *key,
     writer_close(writer);
 }
 
-void render_metrics(struct writer *writer, const struct metrics *metrics)
+static void render_metrics(struct writer *writer, const struct metrics *metrics)
 {
     writer_object(writer, "metrics");
     for (int part = 0; part < METRICS_PART_COUNT; part++)

@@ -10,8 +10,6 @@
 void render_warnings(struct writer *writer, const struct warnings *warnings);
 void render_dataset(struct writer *writer, const char *key,
                     const struct dataset *dataset);
-void render_parameters(struct writer *writer, const struct parameters *parameters);
-void render_metrics(struct writer *writer, const struct metrics *metrics);
 void render_job(struct writer *writer, const char *key, const struct job *job);
 void render_model(struct writer *writer, const char *key, const struct model *model);
 void render_version(struct writer *writer, const struct model_version *version,

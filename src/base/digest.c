@@ -15,8 +15,8 @@ void digest_finish(struct digest *digest, unsigned char out[static DIGEST_SIZE])
     crypto_hash_sha256_final(&digest->state, out);
 }
 
-void digest_print(const unsigned char sum[static DIGEST_SIZE],
-                  char out[static DIGEST_HEX_SIZE])
+static void print_hex(const unsigned char sum[static DIGEST_SIZE],
+                      char out[static DIGEST_HEX_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     char *digit = out;
@@ -31,5 +31,5 @@ void digest_hex(const void *bytes, size_t len, char out[static DIGEST_HEX_SIZE])
 {
     unsigned char sum[DIGEST_SIZE];
     crypto_hash_sha256(sum, bytes, len);
-    digest_print(sum, out);
+    print_hex(sum, out);
 }

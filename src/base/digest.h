@@ -19,8 +19,4 @@ void digest_finish(struct digest *digest, unsigned char out[static DIGEST_SIZE])
 /* SHA-256 of `len` bytes as 64 lower-case hexadecimal digits and a NUL. */
 void digest_hex(const void *bytes, size_t len, char out[static DIGEST_HEX_SIZE]);
 
-/* Prints a finished digest as hexadecimal. */
-void digest_print(const unsigned char sum[static DIGEST_SIZE],
-                  char out[static DIGEST_HEX_SIZE]);
-
 #endif

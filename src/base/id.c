@@ -37,15 +37,6 @@ void id_new(char out[static ID_SIZE], const char *prefix)
     *digit = '\0';
 }
 
-bool id_is(const char *text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    if (strncmp(text, prefix, len) != 0 || text[len] != '_')
-        return false;
-    const char *digits = text + len + 1;
-    return strlen(digits) == ID_DIGITS && strspn(digits, alphabet) == ID_DIGITS;
-}
-
 bool id_is_name(const char *text)
 {
     static const char first[] =

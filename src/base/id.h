@@ -17,9 +17,6 @@ int id_start(struct err *err);
  * Thread-safe; randomness is the system's, so ids cannot be guessed. */
 void id_new(char out[static ID_SIZE], const char *prefix);
 
-/* True for a text that id_new with this prefix could have written. */
-bool id_is(const char *text, const char *prefix);
-
 /* True for a name a user may give: [A-Za-z0-9][A-Za-z0-9._-]{0,127}. */
 bool id_is_name(const char *text);
 

@@ -223,11 +223,7 @@ static int load_chunk(struct load *load, struct table_column *column, size_t ind
 static int load_column(struct load *load, struct table_column *column, size_t index,
                        struct err *err)
 {
-    if (column->kind == TABLE_CATEGORICAL)
-        column->codes = mem_new(load->n, sizeof *column->codes, err);
-    else
-        column->values = mem_new(load->n, sizeof *column->values, err);
-    if (!column->codes && !column->values)
+    if (table_alloc_column(column, load->n, err) < 0)
         return -1;
     for (size_t chunk = load->first / TABLE_CODEC_CHUNK_ROWS;
          load->n && chunk * TABLE_CODEC_CHUNK_ROWS < load->first + load->n; chunk++)

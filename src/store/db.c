@@ -324,11 +324,6 @@ void db_bind_blob(struct db_stmt *stmt, int i, const void *bytes, size_t len)
     driver_of(stmt)->bind_blob(stmt->handle, i, bytes, len);
 }
 
-void db_bind_null(struct db_stmt *stmt, int i)
-{
-    driver_of(stmt)->bind_text(stmt->handle, i, NULL);
-}
-
 int db_step(struct db_stmt *stmt, struct err *err)
 {
     return driver_of(stmt)->step(stmt->conn->handle, stmt->handle, err);

@@ -64,7 +64,6 @@ void db_bind_int(struct db_stmt *stmt, int i, int64_t value);
 void db_bind_real(struct db_stmt *stmt, int i, double value);
 void db_bind_text(struct db_stmt *stmt, int i, const char *text); /* NULL binds NULL */
 void db_bind_blob(struct db_stmt *stmt, int i, const void *bytes, size_t len);
-void db_bind_null(struct db_stmt *stmt, int i);
 
 /* 1: a row is there, 0: done, -1: failed (ERR_CONFLICT "constraint" for a broken one). */
 int db_step(struct db_stmt *stmt, struct err *err);

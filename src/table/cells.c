@@ -181,7 +181,8 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-void cells_trim(const char **text, size_t *len)
+/* Narrows a text to what is left without the spaces around it. */
+static void trim(const char **text, size_t *len)
 {
     while (*len && is_space(**text)) {
         (*text)++;
@@ -194,7 +195,7 @@ void cells_trim(const char **text, size_t *len)
 bool cells_is_missing(const char *text, size_t len)
 {
     static const char *const words[] = {"?", "na", "n/a", "nan", "null", "none"};
-    cells_trim(&text, &len);
+    trim(&text, &len);
     if (len == 0)
         return true;
     for (size_t i = 0; len <= 4 && i < sizeof words / sizeof *words; i++)
@@ -208,7 +209,7 @@ bool cells_number(const char *text, size_t len, double *value)
     double number;
     if (!decimal_parse(text, len, &number)) {
         size_t untrimmed = len;
-        cells_trim(&text, &len);
+        trim(&text, &len);
         if (len == untrimmed || !decimal_parse(text, len, &number))
             return false;
     }

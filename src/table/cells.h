@@ -60,9 +60,6 @@ size_t cells_find(const struct cells *cells, const char *name);
  * spaces around it are ignored). */
 bool cells_is_missing(const char *text, size_t len);
 
-/* Narrows a text to what is left without the spaces around it. */
-void cells_trim(const char **text, size_t *len);
-
 /* Reads a cell as a number, spaces around it ignored: a decimal that is finite as a float32
  * too. False otherwise, and *value untouched. */
 bool cells_number(const char *text, size_t len, double *value);

@@ -411,22 +411,3 @@ int csv_read(const char *bytes, size_t len, char delimiter, struct cells *cells,
     csv_reader_clear(&reader);
     return status;
 }
-
-void csv_put_field(struct buf *out, const char *text, size_t len, char delimiter)
-{
-    bool is_plain = true;
-    for (size_t i = 0; is_plain && i < len; i++)
-        is_plain =
-            text[i] != delimiter && text[i] != '"' && text[i] != '\n' && text[i] != '\r';
-    if (is_plain) {
-        buf_put(out, text, len);
-        return;
-    }
-    buf_putc(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"')
-            buf_putc(out, '"');
-        buf_putc(out, text[i]);
-    }
-    buf_putc(out, '"');
-}

@@ -47,7 +47,4 @@ int csv_reader_finish(struct csv_reader *reader, struct err *err);
 int csv_read(const char *bytes, size_t len, char delimiter, struct cells *cells,
              struct err *err);
 
-/* Appends one field, quoted when it has to be. */
-void csv_put_field(struct buf *out, const char *text, size_t len, char delimiter);
-
 #endif

@@ -301,21 +301,14 @@ bool table_has(const struct table_column *column, size_t row)
                                              : !isnan(column->values[row]);
 }
 
-int table_alloc_values(struct table *table, struct err *err)
+int table_alloc_column(struct table_column *column, size_t n_rows, struct err *err)
 {
-    for (size_t i = 0; i < table->n_columns; i++) {
-        struct table_column *column = &table->columns[i];
-        if (column->kind == TABLE_CATEGORICAL && !column->codes) {
-            column->codes = mem_new(table->n_rows, sizeof *column->codes, err);
-            if (!column->codes)
-                return -1;
-        } else if (column->kind != TABLE_CATEGORICAL && !column->values) {
-            column->values = mem_new(table->n_rows, sizeof *column->values, err);
-            if (!column->values)
-                return -1;
-        }
+    if (column->kind == TABLE_CATEGORICAL) {
+        column->codes = mem_new(n_rows, sizeof *column->codes, err);
+        return column->codes ? 0 : -1;
     }
-    return 0;
+    column->values = mem_new(n_rows, sizeof *column->values, err);
+    return column->values ? 0 : -1;
 }
 
 static const char *nearest_name(const struct table *table, const char *name)

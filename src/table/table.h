@@ -55,8 +55,8 @@ size_t table_find(const struct table *table, const char *name);
 /* True when the column, which has values, has one in that row. */
 bool table_has(const struct table_column *column, size_t row);
 
-/* Allocates values or codes [n_rows] for every column of a schema, to be filled. */
-int table_alloc_values(struct table *table, struct err *err);
+/* Allocates values or codes [n_rows], to be filled, for a column that has none. */
+int table_alloc_column(struct table_column *column, size_t n_rows, struct err *err);
 
 /* Records that there is no such column: ERR_INVALID with this slug and pointer, and the
  * nearest name when one is near. Returns -1. */

@@ -1,8 +1,8 @@
 /*
  * table_codec: columns as stored bytes. A chunk holds up to TABLE_CODEC_CHUNK_ROWS rows of
  * one column: magic, version, kind, rows, missing bitmap, then float32 (when exact) or
- * float64 values or codes of 1, 2 or 4 bytes, little-endian, and a CRC-free layout: the
- * caller guards chunks by digest. Levels with their counts are a blob of their own. Reading
+ * float64 values or codes of 1, 2 or 4 bytes, little-endian. The caller guards
+ * chunks by digest. Levels with their counts are a blob of their own. Reading
  * distrusts every byte (ERR_CORRUPT).
  */
 #ifndef TABLE_TABLE_CODEC_H

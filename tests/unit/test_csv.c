@@ -355,36 +355,6 @@ static void nothing_is_read_behind_an_error(void **state)
     cells_clear(&cells);
 }
 
-static void written_fields_are_read_back(void **state)
-{
-    (void)state;
-    static const char *const texts[] = {"plain", "a,b",      "say \"x\"", "two\nlines",
-                                        "cr\r",  " spaces ", "t\tab",     "",
-                                        "\"",    "\r\n"};
-    size_t n = sizeof texts / sizeof *texts;
-    struct buf out;
-    struct cells cells;
-    struct err err = {0};
-    buf_init(&out, SIZE_MAX);
-    cells_init(&cells, SIZE_MAX);
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&out, "%sc%zu", i ? "," : "", i);
-    buf_putc(&out, '\n');
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_putc(&out, ',');
-        csv_put_field(&out, texts[i], strlen(texts[i]), ',');
-    }
-    assert_int_equal(csv_read(out.bytes, out.len, ',', &cells, &err), 0);
-    for (size_t i = 0; i < n; i++)
-        assert_cell(&cells, 0, i, texts[i]);
-    buf_reset(&out);
-    csv_put_field(&out, "a,b", 3, '\t');
-    assert_string_equal(out.bytes, "a,b");
-    buf_clear(&out);
-    cells_clear(&cells);
-}
-
 static void thousands_of_columns_are_found_by_name(void **state)
 {
     (void)state;
@@ -448,7 +418,6 @@ int main(void)
         cmocka_unit_test(longest_cell_is_read),
         cmocka_unit_test(text_over_the_ceiling_is_too_large),
         cmocka_unit_test(nothing_is_read_behind_an_error),
-        cmocka_unit_test(written_fields_are_read_back),
         cmocka_unit_test(thousands_of_columns_are_found_by_name),
         cmocka_unit_test(missing_tokens_are_known),
         cmocka_unit_test(pointers_and_quotes_are_escaped_and_shortened),

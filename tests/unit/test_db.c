@@ -228,7 +228,7 @@ static void values_come_back_as_they_went_in(void **state)
     db_bind_text(stmt, 4, "gr\xC3\xBC\xC3\x9F");
     db_bind_blob(stmt, 5, "a\0b", 3);
     db_bind_blob(stmt, 6, NULL, 0);
-    db_bind_null(stmt, 7);
+    db_bind_text(stmt, 7, NULL);
     assert_int_equal(db_step(stmt, &fixture->err), 1);
     assert_true(db_column_int(stmt, 0) == INT64_MIN);
     assert_true(db_column_real(stmt, 1) == 0.1);
