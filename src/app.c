@@ -8,7 +8,7 @@
 #include "api/routes.h"
 #include "api/service.h"
 #include "base/id.h"
-#include "core/mat.h"
+#include "core/gemm.h"
 #include "domain/datasets.h"
 #include "domain/jobs.h"
 #include "http/server.h"
@@ -124,12 +124,12 @@ static int start_server(struct app *app, struct err *err)
 
 static int start(struct app *app, struct err *err)
 {
-    if (id_start(err) < 0 || mat_start(err) < 0 || start_store(app, err) < 0 ||
+    if (id_start(err) < 0 || gemm_start(err) < 0 || start_store(app, err) < 0 ||
         predictor_open(app->db, app->config->cached_models, &app->predictor, err) < 0 ||
         start_jobs(app, err) < 0 || start_server(app, err) < 0)
         return -1;
-    log_line(LOG_INFO, "app", "", "mlpd %s; %s; kernel %s; %zu workers", MLPD_VERSION,
-             mat_config(), mat_kernel(), app->config->workers);
+    log_line(LOG_INFO, "app", "", "mlpd %s; kernel %s; %zu workers", MLPD_VERSION,
+             gemm_kernel(), app->config->workers);
     atomic_store(&app->service.is_ready, true);
     bool is_six = strchr(app->config->host, ':') != NULL;
     log_line(LOG_INFO, "app", "", "listening on http://%s%s%s:%u", is_six ? "[" : "",

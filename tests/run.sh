@@ -9,7 +9,10 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # The servers under test are this build's own binary.
 here=$(pwd)
-export MLPD_BINARY="$here/$build/mlpd"
+case $build in
+/*) export MLPD_BINARY="$build/mlpd" ;;
+*) export MLPD_BINARY="$here/$build/mlpd" ;;
+esac
 # A size that no machine has is an error to the code under test, not to the sanitizers.
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:${ASAN_OPTIONS:-}"
 export TSAN_OPTIONS="halt_on_error=0:allocator_may_return_null=1:suppressions=$here/tests/lint/tsan.supp:${TSAN_OPTIONS:-}"

@@ -5,7 +5,7 @@
 #include "api/openapi.h"
 #include "api/service.h"
 #include "api/writer.h"
-#include "core/mat.h"
+#include "core/gemm.h"
 
 static void answer(struct response *response, const char *text)
 {
@@ -45,8 +45,7 @@ int ops_api_version(void *service, const struct request *request,
     writer_object(&writer, NULL);
     writer_text(&writer, "name", "mlpd");
     writer_text(&writer, "version", MLPD_VERSION);
-    writer_text(&writer, "blas", mat_config());
-    writer_text(&writer, "kernel", mat_kernel());
+    writer_text(&writer, "kernel", gemm_kernel());
     writer_close(&writer);
     return buf_check(&response->body, err);
 }

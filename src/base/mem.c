@@ -17,6 +17,21 @@ void *mem_new(size_t count, size_t size, struct err *err)
     return memory;
 }
 
+void *mem_new_aligned(size_t count, size_t size, struct err *err)
+{
+    if (size && count > SIZE_MAX / 2 / size) {
+        err_no_memory(err);
+        return NULL;
+    }
+    size_t len = count * size / 64 * 64 + 64;
+    void *memory = aligned_alloc(64, len);
+    if (!memory) {
+        err_no_memory(err);
+        return NULL;
+    }
+    return memset(memory, 0, len);
+}
+
 int mem_grow(void *array, size_t *capacity, size_t need, size_t size, struct err *err)
 {
     if (need <= *capacity)

@@ -16,6 +16,9 @@
  */
 void *mem_new(size_t count, size_t size, struct err *err);
 
+/* The same, starting at a multiple of 64 bytes: a cache line, and any vector's alignment. */
+void *mem_new_aligned(size_t count, size_t size, struct err *err);
+
 /*
  * Grows `*array` (NULL or from mem_new/mem_grow) so that it holds at least `need` elements
  * of `size` bytes; `*capacity` counts elements and grows by at least a half, so appending

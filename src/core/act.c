@@ -144,15 +144,16 @@ static inline float softplus_slope(float a)
 /* --- loops over arrays ------------------------------------------------------------------ */
 
 #define APPLY(name)                                                                      \
-    static void name##_apply(float *z, size_t n, size_t k)                               \
+    VEC_CLONES static void name##_apply(float *z, size_t n, size_t k)                    \
     {                                                                                    \
         size_t count = n * k;                                                            \
         _Pragma("omp simd") for (size_t i = 0; i < count; i++) z[i] = name(z[i]);        \
     }
 
 #define BACKWARD(name)                                                                   \
-    static void name##_backward(const float *restrict a, const float *restrict z,        \
-                                float *restrict delta, size_t count)                     \
+    VEC_CLONES static void name##_backward(const float *restrict a,                      \
+                                           const float *restrict z,                      \
+                                           float *restrict delta, size_t count)          \
     {                                                                                    \
         (void)z;                                                                         \
         _Pragma("omp simd") for (size_t i = 0; i < count; i++) delta[i] *=               \
@@ -160,8 +161,9 @@ static inline float softplus_slope(float a)
     }
 
 #define BACKWARD_Z(name)                                                                 \
-    static void name##_backward(const float *restrict a, const float *restrict z,        \
-                                float *restrict delta, size_t count)                     \
+    VEC_CLONES static void name##_backward(const float *restrict a,                      \
+                                           const float *restrict z,                      \
+                                           float *restrict delta, size_t count)          \
     {                                                                                    \
         _Pragma("omp simd") for (size_t i = 0; i < count; i++) delta[i] *=               \
             name##_slope(a[i], z[i]);                                                    \

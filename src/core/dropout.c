@@ -20,29 +20,35 @@ int dropout_init(struct dropout *dropout, const double *rates, const size_t *wid
     size_t columns = 0;
     for (size_t l = 0; l < n_layers; l++)
         columns += widths[l];
-    if (max_rows > 0 && columns > SIZE_MAX / max_rows)
+    if (max_rows > 0 && columns > SIZE_MAX / 2 / max_rows)
         return err_no_memory(err);
     made.layers = mem_new(n_layers, sizeof *made.layers, err);
     if (!made.layers)
         return -1;
-    made.memory = mem_new(max_rows * columns, sizeof *made.memory, err);
+    made.memory = mem_new(2 * max_rows * columns, sizeof *made.memory, err);
     if (!made.memory) {
         free(made.layers);
         return -1;
     }
     float *at = made.memory;
     for (size_t l = 0; l < n_layers; l++) {
-        uint32_t threshold = (uint32_t)fmin(round(rates[l] * PARTS), PARTS - 1);
-        made.layers[l] = (struct dropout_layer){
-            .threshold = threshold,
-            .keep = (float)(PARTS - threshold) / (float)PARTS,
-            .width = widths[l],
-            .mask = at,
-        };
-        at += max_rows * widths[l];
+        size_t count = max_rows * widths[l];
+        made.layers[l] =
+            (struct dropout_layer){.width = widths[l], .mask = at, .passed = at + count};
+        at += 2 * count;
     }
+    dropout_fade(&made, rates, 1.0);
     *dropout = made;
     return 0;
+}
+
+void dropout_fade(struct dropout *dropout, const double *rates, double share)
+{
+    for (size_t l = 0; l < dropout->n_layers; l++) {
+        double parts = fmin(round(share * rates[l] * PARTS), PARTS - 1);
+        dropout->layers[l].threshold = (uint32_t)parts;
+        dropout->layers[l].keep = (float)(PARTS - parts) / (float)PARTS;
+    }
 }
 
 void dropout_clear(struct dropout *dropout)
@@ -72,12 +78,15 @@ static void draw_block(const struct dropout *dropout, size_t layer, uint64_t fir
         factors[i] = parts[i] >= threshold ? factor : 0.0F;
 }
 
-/* mask [n] of the elements from `first` on in the batch's outputs of this layer. */
-static void draw_mask(const struct dropout *dropout, size_t layer, uint64_t first,
-                      size_t n)
+/* The mask of n rows of the pass from `row` on. */
+static void draw_mask(const struct dropout *dropout, size_t layer, size_t row,
+                      size_t n_rows)
 {
     float factors[BLOCK];
-    float *mask = dropout->layers[layer].mask;
+    size_t width = dropout->layers[layer].width;
+    float *mask = dropout->layers[layer].mask + row * width;
+    uint64_t first = ((uint64_t)dropout->first_row + row) * width;
+    size_t n = n_rows * width;
     for (size_t at = 0; at < n;) {
         size_t skip = (first + at) % PER_DRAW;
         size_t want = n - at + skip;
@@ -90,34 +99,38 @@ static void draw_mask(const struct dropout *dropout, size_t layer, uint64_t firs
     }
 }
 
-void dropout_forward(struct dropout *dropout, size_t layer, float *a, size_t n)
+void dropout_forward(struct dropout *dropout, size_t layer, size_t first, const float *a,
+                     size_t n)
 {
     const struct dropout_layer *of = &dropout->layers[layer];
     if (of->threshold == 0)
         return;
     size_t count = n * of->width;
-    draw_mask(dropout, layer, (uint64_t)dropout->first_row * of->width, count);
-    const float *restrict mask = of->mask;
-    float *restrict out = a;
+    draw_mask(dropout, layer, first, n);
+    const float *restrict mask = of->mask + first * of->width;
+    const float *restrict in = a;
+    float *restrict out = of->passed + first * of->width;
 #pragma omp simd
     for (size_t i = 0; i < count; i++)
-        out[i] *= mask[i];
+        out[i] = in[i] * mask[i];
 }
 
-void dropout_backward(const struct dropout *dropout, size_t layer, float *a, float *delta,
-                      size_t n)
+const float *dropout_passed(const struct dropout *dropout, size_t layer)
+{
+    const struct dropout_layer *of = &dropout->layers[layer];
+    return of->threshold > 0 ? of->passed : NULL;
+}
+
+void dropout_backward(const struct dropout *dropout, size_t layer, size_t first,
+                      float *delta, size_t n)
 {
     const struct dropout_layer *of = &dropout->layers[layer];
     if (of->threshold == 0)
         return;
     size_t count = n * of->width;
-    const float keep = of->keep;
-    const float *restrict mask = of->mask;
-    float *restrict out = a;
+    const float *restrict mask = of->mask + first * of->width;
     float *restrict d = delta;
 #pragma omp simd
-    for (size_t i = 0; i < count; i++) {
-        out[i] *= keep;
+    for (size_t i = 0; i < count; i++)
         d[i] *= mask[i];
-    }
 }

@@ -17,7 +17,8 @@ struct dropout_layer {
         threshold; /* of 65536: the rate is threshold / 65536; 0: nothing is dropped */
     float keep;    /* 1 − rate */
     size_t width;
-    float *mask; /* [max_rows x width], in `memory`: 0 where dropped, else 1 / keep */
+    float *mask;   /* [max_rows x width], in `memory`: 0 where dropped, else 1 / keep */
+    float *passed; /* [max_rows x width], in `memory`: what is left of the outputs */
 };
 
 struct dropout {
@@ -27,7 +28,7 @@ struct dropout {
     uint64_t seed;
     /* Which rows the next pass sees; the caller sets both. */
     uint64_t step;
-    size_t first_row; /* of the batch */
+    size_t first_row; /* of the batch: the pass's first */
 };
 
 /* For passes of up to max_rows rows; widths [n_layers], rates [n_layers] in [0, 1). A rate is
@@ -36,12 +37,20 @@ int dropout_init(struct dropout *dropout, const double *rates, const size_t *wid
                  size_t n_layers, size_t max_rows, uint64_t seed, struct err *err);
 void dropout_clear(struct dropout *dropout);
 
-/* Drops from the outputs a [n x width] of hidden layer `layer`, and keeps the mask. */
-void dropout_forward(struct dropout *dropout, size_t layer, float *a, size_t n);
+/* Changes the rates [n_layers] of the passes to come to share · rates, share in [0, 1]. */
+void dropout_fade(struct dropout *dropout, const double *rates, double share);
 
-/* The way back through the same mask: delta [n x width] to what it was to the outputs before
- * they were dropped, and a to those outputs (where dropped, 0: there delta is 0 too). */
-void dropout_backward(const struct dropout *dropout, size_t layer, float *a, float *delta,
-                      size_t n);
+/* Writes what is left of the outputs a [n x width] of hidden layer `layer`, rows
+ * [first, first + n) of the pass, to their place in `passed`, and keeps the mask. Threads may
+ * do different rows at once. With a rate of 0 nothing is written. */
+void dropout_forward(struct dropout *dropout, size_t layer, size_t first, const float *a,
+                     size_t n);
+
+/* What the next layer sees, [max_rows x width]; NULL with a rate of 0: the outputs. */
+const float *dropout_passed(const struct dropout *dropout, size_t layer);
+
+/* The way back through the same mask: delta [n x width], of those rows. */
+void dropout_backward(const struct dropout *dropout, size_t layer, size_t first,
+                      float *delta, size_t n);
 
 #endif

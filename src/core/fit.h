@@ -1,6 +1,7 @@
 /*
- * fit: trains one mlp on arrays. Deterministic by seed: the same input gives the same bytes.
- * The calling thread does all the work; it reports through hooks and never logs.
+ * fit: trains a net, or several of one shape side by side, on arrays. Deterministic by seed:
+ * the same input gives the same bytes at any number of threads, and a fit that was saved and
+ * continued ends as one that was not. It reports through hooks and never logs.
  */
 #ifndef CORE_FIT_H
 #define CORE_FIT_H
@@ -9,9 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "core/doctor.h"
 #include "core/mlp.h"
 #include "core/optim.h"
+#include "core/parallel.h"
 #include "core/schedule.h"
 
 struct fit_options {
@@ -25,16 +29,27 @@ struct fit_options {
     /* Share of each hidden layer's outputs that a step drops (core/dropout.h), in [0, 1). A
      * train_loss is then one with dropout; validation and the net itself are without. */
     double dropout[MLP_LAYERS_MAX - 1];
-    size_t batch_size; /* rows; 0: min(200, n_rows); gd and lbfgs always take all rows */
-    size_t max_iter;   /* epochs, >= 1; an iteration of lbfgs is one */
-    double tol;        /* an epoch improves when it lowers the best loss by tol or more */
+    /* Learning rates of groups of parameters as multiples of the learning rate; 0 stands for
+     * 1. Not lbfgs. */
+    double rate_factor[MLP_GROUP_COUNT];
+    /* What the rates of dropout and of adamw's weight_decay are multiplied by, over a run
+     * (schedule_share): constant or flat_cosine. */
+    enum schedule_share regularization_schedule;
+    /* Rows; 0: min(200, n_rows); gd and lbfgs always take all rows. With batch_norm at least 2,
+     * and a last batch of one row is left out: it has no variance. */
+    size_t batch_size;
+    size_t max_iter; /* epochs, >= 1; an iteration of lbfgs is one */
+    double tol;      /* an epoch improves when it lowers the best loss by tol or more */
     /* >= 1: one more epoch in a row without improvement stops (schedule adaptive: lowers the
      * learning rate, until that is 1e-6) */
     size_t n_iter_no_change;
     /* Watch the validation loss and restore the best weights; without it the training loss
      * is watched and the last weights stay. */
     bool early_stopping;
-    bool shuffle; /* permute the rows anew each epoch */
+    bool diagnose; /* let the doctor (core/doctor.h) look at every epoch */
+    bool shuffle;  /* permute the rows anew each epoch */
+    /* Leave out an epoch's last batch when it has at most half the rows of the others. */
+    bool skip_short_batch;
     uint64_t seed;
 };
 
@@ -47,11 +62,17 @@ struct fit_rows {
     const float *weights; /* [n_rows], >= 0, not all 0; NULL: all 1 */
 };
 
+struct fit;
+
 struct fit_progress {
-    size_t epoch;      /* finished epochs, from 1 */
+    const struct fit *fit; /* borrowed for the hook: fit_save */
+    size_t epoch;          /* finished epochs, from 1 */
     double train_loss; /* mean over the epoch's batches as they were seen, L2 included */
     double validation_loss; /* without L2; NaN without validation rows */
     bool is_best;           /* the watched loss (early_stopping) is the lowest so far */
+    /* What the doctor found in this epoch and had not said before: borrowed [n_findings]. */
+    const struct doctor_finding *findings;
+    size_t n_findings;
 };
 
 struct fit_hooks {
@@ -61,6 +82,12 @@ struct fit_hooks {
     bool (*on_batch)(void *ctx);
     /* After every epoch, if not NULL: false stops with ERR_CANCELLED. */
     bool (*on_epoch)(void *ctx, const struct fit_progress *progress);
+    const struct parallel
+        *parallel; /* borrowed: threads to work on; NULL: the caller's */
+    /* What fit_save wrote in an earlier run of the same fit, to go on from there: borrowed
+     * [resume_len]; NULL: start anew. */
+    const void *resume;
+    size_t resume_len;
 };
 
 enum fit_stop {
@@ -99,5 +126,29 @@ int fit_check_options(const struct fit_options *options, size_t n_hidden,
 int fit_run(struct mlp *mlp, const struct fit_options *options,
             const struct fit_rows *train, const struct fit_rows *validation,
             const struct fit_hooks *hooks, struct fit_result *result, struct err *err);
+
+/* One net of several that are trained side by side; all of one shape. */
+struct fit_member {
+    struct mlp *mlp;            /* borrowed; weights already initialised */
+    struct fit_rows train;      /* as many rows as every member has steps in an epoch */
+    struct fit_rows validation; /* n_rows 0: none */
+    uint64_t seed;              /* of its shuffles and dropout */
+};
+
+/*
+ * The same for n >= 1 nets that take their steps in lockstep, each on rows of its own, as one
+ * batched computation. What fit_progress and fit_result tell are means over the members: one
+ * epoch is the best of all of them together. Members need equally many steps in an epoch
+ * (ERR_INVALID "uneven_members"), and all or none of them validation rows. Not lbfgs.
+ */
+int fit_run_members(const struct fit_member *members, size_t n,
+                    const struct fit_options *options, const struct fit_hooks *hooks,
+                    struct fit_result *result, struct err *err);
+
+/* Appends all that a later fit_run of the same nets, rows and options needs to go on after
+ * this epoch: weights, statistics, the state of the solver, the best weights, counters. Only
+ * within on_epoch. Check with buf_check. fit_run refuses other bytes, or those of another fit
+ * (shapes, options or numbers of rows differ), with ERR_CORRUPT "checkpoint_mismatch". */
+void fit_save(const struct fit *fit, struct buf *out);
 
 #endif

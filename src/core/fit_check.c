@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "core/fit.h"
+#include "core/fit_state.h"
 
 static int check_number(bool is_fine, const char *pointer, double value,
                         const char *range, struct err *err)
@@ -140,4 +140,120 @@ int fit_check_options(const struct fit_options *o, size_t n_hidden, struct err *
         check_schedule(o, err) < 0 || check_dropout(o, n_hidden, err) < 0)
         return -1;
     return o->optim.solver == SOLVER_LBFGS ? check_lbfgs(o, n_hidden, err) : 0;
+}
+
+/* --- rows ------------------------------------------------------------------------------- */
+
+static int check_weights(const struct fit_rows *rows, struct err *err)
+{
+    double sum = 0.0;
+    for (size_t i = 0; rows->weights && i < rows->n_rows; i++) {
+        double weight = (double)rows->weights[i];
+        if (!(weight >= 0.0 && isfinite(weight)))
+            return err_set(err, ERR_INVALID, "bad_weight",
+                           "row %zu has weight %g; it must be a number from 0 on", i + 1,
+                           weight);
+        sum += weight;
+    }
+    if (rows->weights && rows->n_rows > 0 && sum == 0.0)
+        return err_set(err, ERR_INVALID, "bad_weight", "all rows have weight 0");
+    return 0;
+}
+
+static int check_counts(const struct mlp *mlp, const struct fit_rows *rows,
+                        struct err *err)
+{
+    size_t k = mlp_n_outputs(mlp);
+    for (size_t i = 0; i < rows->n_rows * k; i++)
+        if (rows->t[i] < 0.0F)
+            return err_set(err, ERR_INVALID, "bad_target",
+                           "row %zu has target %g; poisson takes numbers from 0 on",
+                           i / k + 1, (double)rows->t[i]);
+    return 0;
+}
+
+/* A class index out of range would be read as an array index. */
+static int check_targets(const struct mlp *mlp, const struct fit_rows *rows,
+                         struct err *err)
+{
+    if (check_weights(rows, err) < 0)
+        return -1;
+    if (mlp->loss == LOSS_POISSON)
+        return check_counts(mlp, rows, err);
+    if (mlp->loss != LOSS_CROSS_ENTROPY)
+        return 0;
+    float k = (float)mlp_n_outputs(mlp);
+    for (size_t i = 0; i < rows->n_rows; i++)
+        if (!(rows->t[i] >= 0.0F && rows->t[i] < k && truncf(rows->t[i]) == rows->t[i]))
+            return err_set(err, ERR_INVALID, "bad_target",
+                           "row %zu has class %g; the net knows 0 to %zu", i + 1,
+                           (double)rows->t[i], mlp_n_outputs(mlp) - 1);
+    return 0;
+}
+
+static int check_net(const struct mlp *mlp, const struct fit_options *o, struct err *err)
+{
+    enum act hidden = mlp->n_layers > 1 ? mlp->layers[0].activation : ACT_IDENTITY;
+    if (fit_check_options(o, mlp->n_layers - 1, err) < 0 ||
+        mlp_check_trainable(hidden, mlp->layers[mlp->n_layers - 1].activation, err) < 0)
+        return -1;
+    if (mlp->n_statistics > 0 && o->optim.solver == SOLVER_LBFGS)
+        return err_set_at(
+            err, ERR_INVALID, "not_with_lbfgs", "/normalization",
+            "solver lbfgs does not go with batch_norm: its line search needs "
+            "a loss that depends on the weights alone");
+    if (mlp->n_statistics > 0 && o->batch_size == 1)
+        return err_set_at(err, ERR_INVALID, "out_of_range", "/batch_size",
+                          "batch_norm needs batches of at least 2 rows");
+    return 0;
+}
+
+static int check_member(const struct fit *fit, const struct member *member,
+                        struct err *err)
+{
+    if (check_net(member->mlp, fit->options, err) < 0)
+        return -1;
+    if (member->train->n_rows == 0)
+        return err_set(err, ERR_INVALID, "no_rows", "there are no rows to learn from");
+    if (member->mlp->n_statistics > 0 && member->train->n_rows == 1)
+        return err_set(err, ERR_INVALID, "no_rows", "batch_norm needs at least 2 rows");
+    if (fit->options->early_stopping && !member->validation)
+        return err_set_at(err, ERR_INVALID, "no_validation_rows", "/early_stopping",
+                          "early_stopping needs validation rows");
+    if (check_targets(member->mlp, member->train, err) < 0)
+        return -1;
+    return member->validation ? check_targets(member->mlp, member->validation, err) : 0;
+}
+
+static bool is_alike(const struct mlp *a, const struct mlp *b)
+{
+    bool is_same = a->n_layers == b->n_layers && a->n_parameters == b->n_parameters &&
+                   a->n_statistics == b->n_statistics && a->loss == b->loss &&
+                   a->has_scales == b->has_scales;
+    for (size_t l = 0; is_same && l < a->n_layers; l++)
+        is_same = a->layers[l].fan_in == b->layers[l].fan_in &&
+                  a->layers[l].fan_out == b->layers[l].fan_out &&
+                  a->layers[l].activation == b->layers[l].activation &&
+                  a->layers[l].normalization == b->layers[l].normalization;
+    return is_same;
+}
+
+int fit_check_rows(const struct fit *fit, struct err *err)
+{
+    const struct member *first = &fit->members[0];
+    if (fit->n_members > 1 && fit->is_lbfgs)
+        return err_set_at(err, ERR_INVALID, "not_with_lbfgs", "/solver",
+                          "lbfgs trains one net at a time");
+    for (size_t m = 0; m < fit->n_members; m++) {
+        const struct member *member = &fit->members[m];
+        if (!is_alike(first->mlp, member->mlp) ||
+            !first->validation != !member->validation)
+            return err_set(err, ERR_INVALID, "uneven_members",
+                           "net %zu is not of the first one's shape, or only one of them "
+                           "has validation rows",
+                           m + 1);
+        if (check_member(fit, member, err) < 0)
+            return -1;
+    }
+    return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/pass.h"
 
 /* The net once more, in float64 and the plainest loops, sharing no code with mlp, act, loss
  * or BLAS: a mistake there cannot hide itself here. */
@@ -280,17 +281,16 @@ int gradcheck_run(const struct mlp *mlp, const float *x, const float *t,
                   struct err *err)
 {
     struct shadow s = {.mlp = mlp, .x = x, .t = t, .weights = weights, .n = n};
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct gradcheck made = {0};
     float *gradient = NULL;
     int rc = -1;
     if (n == 0)
         return err_set(err, ERR_INVALID, "zero_gradient", "no rows give no gradient");
     gradient = mem_new(mlp->n_parameters, sizeof *gradient, err);
-    if (!gradient || mlp_workspace_init(&ws, mlp, n, 1, err) < 0 ||
-        shadow_init(&s, err) < 0)
+    if (!gradient || pass_new(mlp, n, true, &ws, err) < 0 || shadow_init(&s, err) < 0)
         goto out;
-    mlp_gradient_weighted(mlp, &ws, x, t, weights, n, gradient);
+    pass_gradient(ws, x, t, weights, n, gradient);
     for (size_t p = 0; p < mlp->n_parameters; p++)
         s.differences[p] = shadow_difference(&s, p);
     if (compare(&s, gradient, &made, err) < 0)
@@ -299,7 +299,7 @@ int gradcheck_run(const struct mlp *mlp, const float *x, const float *t,
     rc = 0;
 out:
     shadow_clear(&s);
-    mlp_workspace_clear(&ws);
+    pass_free(ws);
     free(gradient);
     return rc;
 }

@@ -127,9 +127,10 @@ static bool follows_identity(enum act output, size_t n_outputs)
     return output == ACT_IDENTITY && n_outputs >= 1;
 }
 
-static bool follows_one_logistic(enum act output, size_t n_outputs)
+static bool follows_logistic(enum act output, size_t n_outputs)
 {
-    return output == ACT_LOGISTIC && n_outputs == 1;
+    (void)n_outputs;
+    return output == ACT_LOGISTIC;
 }
 
 static bool follows_softmax(enum act output, size_t n_outputs)
@@ -157,7 +158,7 @@ static const struct {
                                  asymmetric_squared, false},
     [LOSS_QUANTILE] = {"quantile", follows_elementwise, quantile, false},
     [LOSS_POISSON] = {"poisson", follows_identity, poisson, true},
-    [LOSS_BINARY_CROSS_ENTROPY] = {"binary_cross_entropy", follows_one_logistic,
+    [LOSS_BINARY_CROSS_ENTROPY] = {"binary_cross_entropy", follows_logistic,
                                    binary_cross_entropy, true},
     [LOSS_CROSS_ENTROPY] = {"cross_entropy", follows_softmax, NULL, true},
 };

@@ -19,8 +19,8 @@ enum loss {
     LOSS_ASYMMETRIC_SQUARED, /* (t − y)², times `over` where y > t, else `under` */
     LOSS_QUANTILE, /* q (t − y) where t > y, else (1 − q)(y − t) (Koenker, Bassett 1978) */
     LOSS_POISSON, /* e^z − t z: z is the log of the rate e^z, which is the output */
-    LOSS_BINARY_CROSS_ENTROPY, /* −t log p − (1 − t) log(1 − p), p = logistic(z), one output */
-    LOSS_CROSS_ENTROPY, /* −log p_t, p = softmax(z) */
+    LOSS_BINARY_CROSS_ENTROPY, /* −t log p − (1 − t) log(1 − p), p = logistic(z) */
+    LOSS_CROSS_ENTROPY,        /* −log p_t, p = softmax(z) */
     LOSS_COUNT
 };
 
@@ -45,8 +45,8 @@ int loss_check(enum loss loss, const struct loss_options *options, struct err *e
 /* Columns of the target array for this many outputs. */
 size_t loss_n_targets(enum loss loss, size_t n_outputs);
 
-/* True when the pair is defined: binary_cross_entropy needs logistic and one output,
- * cross_entropy softmax and at least two, poisson identity, the others any elementwise
+/* True when the pair is defined: binary_cross_entropy needs logistic (several
+ * outputs: a sigmoid for each label), cross_entropy softmax and at least two, poisson identity, the others any elementwise
  * activation. */
 bool loss_may_follow(enum loss loss, enum act output, size_t n_outputs);
 

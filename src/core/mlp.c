@@ -1,15 +1,12 @@
 #include "core/mlp.h"
 
-#include <limits.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "core/mat.h"
 
 /* --- shape ------------------------------------------------------------------------------ */
 
@@ -40,6 +37,13 @@ static int check_widths(const struct mlp_spec *spec, struct err *err)
     return 0;
 }
 
+const char *mlp_normalization_name(enum mlp_normalization normalization)
+{
+    static const char *const names[MLP_NORMALIZATION_COUNT] = {"none", "batch_norm",
+                                                               "layer_norm"};
+    return names[normalization];
+}
+
 static int check_functions(const struct mlp_spec *spec, struct err *err)
 {
     if ((unsigned)spec->activation >= ACT_COUNT || spec->activation == ACT_SOFTMAX)
@@ -55,6 +59,9 @@ static int check_functions(const struct mlp_spec *spec, struct err *err)
         return err_set_at(err, ERR_INVALID, "loss_mismatch", "/loss",
                           "%s does not go with %s and %zu outputs", loss_name(spec->loss),
                           act_name(spec->output_activation), spec->n_outputs);
+    if ((unsigned)spec->normalization >= MLP_NORMALIZATION_COUNT)
+        return err_set_at(err, ERR_INVALID, "unknown_normalization", "/normalization",
+                          "there is no such normalization");
     return loss_check(spec->loss, &spec->loss_options, err);
 }
 
@@ -80,15 +87,23 @@ static size_t width_after(const struct mlp_spec *spec, size_t layer)
     return layer < spec->n_hidden ? spec->hidden_layer_sizes[layer] : spec->n_outputs;
 }
 
+/* Of one neuron of hidden layer or output: its weights, its bias, its gain if it has one. */
+static size_t parameters_per_neuron(const struct mlp_spec *spec, size_t layer,
+                                    size_t fan_in)
+{
+    bool is_normalised = spec->normalization && layer < spec->n_hidden;
+    return fan_in + 1 + is_normalised;
+}
+
 int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err)
 {
     if (check_widths(spec, err) < 0 || check_functions(spec, err) < 0)
         return -1;
-    uint64_t total = 0; /* at most 64 · (1e12 + 1e6): no overflow */
+    uint64_t total = spec->feature_scale ? spec->n_inputs : 0;
     uint64_t fan_in = spec->n_inputs;
-    for (size_t i = 0; i <= spec->n_hidden; i++) {
+    for (size_t i = 0; i <= spec->n_hidden; i++) { /* at most 64 · 1e12: no overflow */
         uint64_t fan_out = width_after(spec, i);
-        total += (fan_in + 1) * fan_out;
+        total += parameters_per_neuron(spec, i, (size_t)fan_in) * fan_out;
         fan_in = fan_out;
     }
     if (total > SIZE_MAX / sizeof(float))
@@ -98,6 +113,49 @@ int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err
     return 0;
 }
 
+/* Shapes and places of all layers; nothing is allocated yet. */
+static void lay_out(const struct mlp_spec *spec, struct mlp *mlp)
+{
+    size_t at = spec->feature_scale ? spec->n_inputs : 0;
+    size_t fan_in = spec->n_inputs;
+    mlp->has_scales = spec->feature_scale;
+    for (size_t i = 0; i < mlp->n_layers; i++) {
+        bool is_hidden = i < spec->n_hidden;
+        size_t fan_out = width_after(spec, i);
+        struct mlp_layer *layer = &mlp->layers[i];
+        *layer = (struct mlp_layer){
+            .fan_in = fan_in,
+            .fan_out = fan_out,
+            .activation = is_hidden ? spec->activation : spec->output_activation,
+            .normalization = is_hidden ? spec->normalization : MLP_NORMALIZATION_NONE,
+            .factor =
+                spec->ntk_parametrization ? (float)(1.0 / sqrt((double)fan_in)) : 1.0F,
+            .weights_at = at,
+            .biases_at = at + fan_in * fan_out,
+            .gains_at = at + (fan_in + 1) * fan_out,
+            .statistics_at = mlp->n_statistics,
+        };
+        at += parameters_per_neuron(spec, i, fan_in) * fan_out;
+        if (layer->normalization == MLP_BATCH_NORM)
+            mlp->n_statistics += 2 * fan_out;
+        fan_in = fan_out;
+    }
+}
+
+static void reset_statistics(struct mlp *mlp)
+{
+    for (size_t l = 0; l < mlp->n_layers; l++) {
+        const struct mlp_layer *layer = &mlp->layers[l];
+        if (layer->normalization != MLP_BATCH_NORM)
+            continue;
+        float *mean = mlp->statistics + layer->statistics_at;
+        for (size_t j = 0; j < layer->fan_out; j++) {
+            mean[j] = 0.0F;
+            mean[layer->fan_out + j] = 1.0F;
+        }
+    }
+}
+
 int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err)
 {
     struct mlp made = {.n_layers = spec->n_hidden + 1,
@@ -105,29 +163,25 @@ int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err)
                        .loss_options = spec->loss_options};
     if (mlp_count(spec, &made.n_parameters, err) < 0)
         return -1;
-    size_t at = 0;
-    size_t fan_in = spec->n_inputs;
-    for (size_t i = 0; i < made.n_layers; i++) {
-        size_t fan_out = width_after(spec, i);
-        made.layers[i] = (struct mlp_layer){
-            .fan_in = fan_in,
-            .fan_out = fan_out,
-            .activation = i < spec->n_hidden ? spec->activation : spec->output_activation,
-            .weights_at = at,
-            .biases_at = at + fan_in * fan_out,
-        };
-        at += (fan_in + 1) * fan_out;
-        fan_in = fan_out;
-    }
+    lay_out(spec, &made);
     made.parameters = mem_new(made.n_parameters, sizeof *made.parameters, err);
     if (!made.parameters)
         return -1;
+    if (made.n_statistics > 0) {
+        made.statistics = mem_new(made.n_statistics, sizeof *made.statistics, err);
+        if (!made.statistics) {
+            free(made.parameters);
+            return -1;
+        }
+        reset_statistics(&made);
+    }
     *mlp = made;
     return 0;
 }
 
 void mlp_clear(struct mlp *mlp)
 {
+    free(mlp->statistics);
     free(mlp->parameters);
     *mlp = (struct mlp){0};
 }
@@ -174,6 +228,12 @@ static double init_scale(enum mlp_init init, double init_std,
     return sqrt(inits[init].numerator / (double)fan);
 }
 
+static void fill(float *values, float value, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = value;
+}
+
 void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std, uint64_t seed)
 {
     for (size_t l = 0; l < mlp->n_layers; l++) {
@@ -187,197 +247,84 @@ void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std, uint
                               : rng_normal(seed, RNG_INIT, l, i);
             weights[i] = (float)(scale * unit);
         }
-        memset(mlp->parameters + layer->biases_at, 0, layer->fan_out * sizeof *weights);
+        fill(mlp->parameters + layer->biases_at, 0.0F, layer->fan_out);
+        if (layer->normalization)
+            fill(mlp->parameters + layer->gains_at, 1.0F, layer->fan_out);
     }
+    if (mlp->has_scales)
+        fill(mlp->parameters, 1.0F, mlp_n_inputs(mlp));
+    reset_statistics(mlp);
 }
 
-/* --- workspace -------------------------------------------------------------------------- */
-
-/* True when backpropagation needs the layer's z; the output layer's loss sees to its own. */
-static bool keeps_input(const struct mlp *mlp, size_t l)
-{
-    return l + 1 < mlp->n_layers && act_needs_z(mlp->layers[l].activation);
-}
-
-int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t max_rows,
-                       int training, struct err *err)
-{
-    struct mlp_workspace made = {.max_rows = max_rows};
-    size_t widest = 0;
-    size_t columns = 0;
-    for (size_t l = 0; l < mlp->n_layers; l++) {
-        size_t fan_out = mlp->layers[l].fan_out;
-        widest = fan_out > widest ? fan_out : widest;
-        columns += fan_out;
-        if (training && keeps_input(mlp, l))
-            columns += fan_out;
-    }
-    if (training)
-        columns += 2 * widest;
-    if (max_rows > INT_MAX) /* what BLAS can count */
-        return err_set(err, ERR_TOO_LARGE, "too_many_rows", "at most %d rows at once",
-                       INT_MAX);
-    if (max_rows > 0 && columns > SIZE_MAX / sizeof(float) / max_rows)
-        return err_no_memory(err);
-    made.memory = mem_new(max_rows * columns, sizeof *made.memory, err);
-    if (!made.memory)
-        return -1;
-
-    float *at = made.memory;
-    for (size_t l = 0; l < mlp->n_layers; l++) {
-        made.activations[l] = at;
-        at += max_rows * mlp->layers[l].fan_out;
-        if (training && keeps_input(mlp, l)) {
-            made.inputs[l] = at;
-            at += max_rows * mlp->layers[l].fan_out;
-        }
-    }
-    for (size_t i = 0; training && i < 2; i++)
-        made.deltas[i] = at + i * max_rows * widest;
-    *ws = made;
-    return 0;
-}
-
-void mlp_workspace_clear(struct mlp_workspace *ws)
-{
-    free(ws->memory);
-    *ws = (struct mlp_workspace){0};
-}
-
-/* --- forward ---------------------------------------------------------------------------- */
-
-static void add_bias(float *restrict z, const float *restrict bias, size_t n, size_t k)
-{
-    for (size_t i = 0; i < n; i++, z += k) {
-#pragma omp simd
-        for (size_t j = 0; j < k; j++)
-            z[j] += bias[j];
-    }
-}
-
-/* z + b, then f unless the caller wants the pre-activations: a few rows at a time, which
- * are then still in the first-level cache when f reads them. `kept` (NULL: nobody wants it)
- * gets z + b. */
-static void finish_layer(const struct mlp *mlp, size_t l, float *z, float *kept, size_t n,
-                         bool activate)
-{
-    const size_t block = 4096;
-    const struct mlp_layer *layer = &mlp->layers[l];
-    const float *bias = mlp->parameters + layer->biases_at;
-    size_t k = layer->fan_out;
-    size_t step = k < block ? block / k : 1;
-    for (size_t i = 0; i < n; i += step) {
-        size_t rows = n - i < step ? n - i : step;
-        add_bias(z + i * k, bias, rows, k);
-        if (kept)
-            memcpy(kept + i * k, z + i * k, rows * k * sizeof *z);
-        if (activate)
-            act_apply(layer->activation, z + i * k, rows, k);
-    }
-}
-
-/* Runs all layers; the last one stays at its pre-activations unless `activate`. */
-static float *run_layers(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
-                         size_t n, bool activate)
-{
-    const float *in = x;
-    float *out = NULL;
-    for (size_t l = 0; l < mlp->n_layers; l++) {
-        const struct mlp_layer *layer = &mlp->layers[l];
-        out = ws->activations[l];
-        mat_mul(in, mlp->parameters + layer->weights_at, out, n, layer->fan_in,
-                layer->fan_out);
-        finish_layer(mlp, l, out, ws->inputs[l], n, activate || l + 1 < mlp->n_layers);
-        if (ws->dropout && l + 1 < mlp->n_layers)
-            dropout_forward(ws->dropout, l, out, n);
-        in = out;
-    }
-    return out;
-}
-
-const float *mlp_forward(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
-                         size_t n)
-{
-    float *outputs = run_layers(mlp, ws, x, n, true);
-    loss_apply_link(mlp->loss, outputs, n * mlp_n_outputs(mlp));
-    return outputs;
-}
-
-/* --- backward --------------------------------------------------------------------------- */
-
-/* sums [k] of the columns of a [n x k], in double: a full batch has many rows. */
-static void sum_columns(const float *restrict a, float *restrict sums, size_t n, size_t k)
-{
-    for (size_t first = 0; first < k; first += 64) {
-        size_t width = k - first < 64 ? k - first : 64;
-        double sum[64] = {0};
-        for (size_t i = 0; i < n; i++) {
-            const float *row = a + i * k + first;
-#pragma omp simd
-            for (size_t j = 0; j < width; j++)
-                sum[j] += (double)row[j];
-        }
-        for (size_t j = 0; j < width; j++)
-            sums[first + j] = (float)sum[j];
-    }
-}
-
-/* From delta [n x n_outputs] in ws->deltas[0], the gradient of all parameters. */
-static void propagate_back(const struct mlp *mlp, struct mlp_workspace *ws,
-                           const float *x, size_t n, float *gradient)
-{
-    float *delta = ws->deltas[0];
-    float *below = ws->deltas[1];
-    for (size_t l = mlp->n_layers; l-- > 0;) {
-        const struct mlp_layer *layer = &mlp->layers[l];
-        const float *in = l > 0 ? ws->activations[l - 1] : x;
-        mat_mul_at(in, delta, gradient + layer->weights_at, n, layer->fan_in,
-                   layer->fan_out);
-        sum_columns(delta, gradient + layer->biases_at, n, layer->fan_out);
-        if (l == 0)
-            break; /* nobody needs the gradient of the inputs */
-        mat_mul_bt(delta, mlp->parameters + layer->weights_at, below, n, layer->fan_out,
-                   layer->fan_in);
-        if (ws->dropout)
-            dropout_backward(ws->dropout, l - 1, ws->activations[l - 1], below, n);
-        act_backward(mlp->layers[l - 1].activation, in, ws->inputs[l - 1], below, n,
-                     layer->fan_in);
-        float *free_one = delta;
-        delta = below;
-        below = free_one;
-    }
-}
-
-static double sum_of(const float *weights, size_t n)
-{
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)weights[i];
-    return sum;
-}
-
-double mlp_gradient_weighted(const struct mlp *mlp, struct mlp_workspace *ws,
-                             const float *x, const float *t, const float *weights,
-                             size_t n, float *gradient)
+void mlp_zero_output(struct mlp *mlp)
 {
     const struct mlp_layer *last = &mlp->layers[mlp->n_layers - 1];
-    const struct loss_rows rows = {t, weights, n, last->fan_out};
-    float *z = run_layers(mlp, ws, x, n, false);
-    float *delta = gradient ? ws->deltas[0] : NULL;
-    double loss =
-        loss_forward(mlp->loss, &mlp->loss_options, last->activation, z, &rows, delta);
-    double total = weights ? sum_of(weights, n) : (double)n;
-    double share = total > 0.0 ? 1.0 / total : 0.0; /* the loss is a mean over rows */
-    if (gradient) {
-        for (size_t i = 0; i < n * last->fan_out; i++)
-            delta[i] *= (float)share;
-        propagate_back(mlp, ws, x, n, gradient);
-    }
-    return total > 0.0 ? loss / total : 0.0;
+    fill(mlp->parameters + last->weights_at, 0.0F, (last->fan_in + 1) * last->fan_out);
 }
 
-double mlp_gradient(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
-                    const float *t, size_t n, float *gradient)
+/* --- folding ---------------------------------------------------------------------------- */
+
+/* What the neuron's products are multiplied by, and what is then added to its bias: batch_norm
+ * g (z − μ) / √(σ² + ε) + b is one factor and one shift. */
+struct fold {
+    double factor;
+    double shift;
+};
+
+static struct fold fold_of(const struct mlp *mlp, const struct mlp_layer *layer, size_t j)
 {
-    return mlp_gradient_weighted(mlp, ws, x, t, NULL, n, gradient);
+    if (layer->normalization != MLP_BATCH_NORM)
+        return (struct fold){1.0, 0.0};
+    const float *statistics = mlp->statistics + layer->statistics_at;
+    double deviation = sqrt((double)statistics[layer->fan_out + j] + MLP_NORM_EPSILON);
+    double factor = (double)mlp->parameters[layer->gains_at + j] / deviation;
+    return (struct fold){factor, -factor * (double)statistics[j]};
+}
+
+static void fold_layer(const struct mlp *mlp, size_t l, struct mlp *folded)
+{
+    const struct mlp_layer *from = &mlp->layers[l];
+    const struct mlp_layer *to = &folded->layers[l];
+    const float *w = mlp->parameters + from->weights_at;
+    float *out = folded->parameters + to->weights_at;
+    for (size_t j = 0; j < from->fan_out; j++) {
+        struct fold fold = fold_of(mlp, from, j);
+        double factor = fold.factor * (double)from->factor;
+        for (size_t i = 0; i < from->fan_in; i++) {
+            double scale = l == 0 && mlp->has_scales ? (double)mlp->parameters[i] : 1.0;
+            size_t at = i * from->fan_out + j;
+            out[at] = (float)(scale * factor * (double)w[at]);
+        }
+        folded->parameters[to->biases_at + j] =
+            (float)((double)mlp->parameters[from->biases_at + j] + fold.shift);
+        if (to->normalization)
+            folded->parameters[to->gains_at + j] = mlp->parameters[from->gains_at + j];
+    }
+}
+
+int mlp_fold(const struct mlp *mlp, struct mlp *folded, struct err *err)
+{
+    size_t hidden[MLP_LAYERS_MAX];
+    const struct mlp_layer *last = &mlp->layers[mlp->n_layers - 1];
+    for (size_t l = 0; l + 1 < mlp->n_layers; l++)
+        hidden[l] = mlp->layers[l].fan_out;
+    bool is_layer_norm = mlp->layers[0].normalization == MLP_LAYER_NORM;
+    const struct mlp_spec spec = {
+        .n_inputs = mlp_n_inputs(mlp),
+        .hidden_layer_sizes = hidden,
+        .n_hidden = mlp->n_layers - 1,
+        .n_outputs = last->fan_out,
+        .activation = mlp->n_layers > 1 ? mlp->layers[0].activation : ACT_IDENTITY,
+        .output_activation = last->activation,
+        .loss = mlp->loss,
+        .loss_options = mlp->loss_options,
+        .normalization = is_layer_norm ? MLP_LAYER_NORM : MLP_NORMALIZATION_NONE,
+    };
+    struct mlp made;
+    if (mlp_new(&spec, &made, err) < 0)
+        return -1;
+    for (size_t l = 0; l < mlp->n_layers; l++)
+        fold_layer(mlp, l, &made);
+    *folded = made;
+    return 0;
 }

@@ -1,20 +1,30 @@
 /*
- * mlp: a multilayer perceptron: dense layers, each a = f(x W + b), from n_inputs columns to
- * n_outputs. All arrays are row-major float32. Weights and biases of all layers lie in one
- * flat vector, so that a gradient has the same layout and an optimiser is one loop.
+ * mlp: a multilayer perceptron: dense layers, each a = f(c x W + b), from n_inputs columns to
+ * n_outputs. All arrays are row-major float32. Everything that is learnt lies in one flat
+ * vector, so that a gradient has the same layout and an optimiser is one loop.
  *
- * A trained mlp is not written to any more, so any number of threads may read it; what one
- * caller needs besides is an mlp_workspace of its own.
+ * A hidden layer that is normalised is a = f(g x̂ + b) with x̂ = (z − μ) / √(σ² + ε), z = c x W:
+ * batch_norm takes mean and variance of a neuron over the rows of the batch (Ioffe and
+ * Szegedy 2015; at inference, running averages of them), layer_norm those of a row over the
+ * layer's neurons (Ba, Kiros and Hinton 2016). Its bias comes after the normalisation, where
+ * one before it would have been cancelled or could be learnt by it.
+ *
+ * c is 1, or 1/√fan_in in NTK parametrisation (Jacot, Gabriel and Hongler 2018), under which
+ * one learning rate fits layers of all widths. With feature scales the first layer sees
+ * x ∘ s, s learnt (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024).
+ *
+ * A trained mlp is not written to any more, so any number of threads may read it; passes
+ * over rows are core/pass.h.
  */
 #ifndef CORE_MLP_H
 #define CORE_MLP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "core/act.h"
-#include "core/dropout.h"
 #include "core/loss.h"
 
 #define MLP_LAYERS_MAX 64      /* dense layers, output included */
@@ -32,6 +42,18 @@ enum mlp_init {
 
 const char *mlp_init_name(enum mlp_init init);
 
+enum mlp_normalization {
+    MLP_NORMALIZATION_NONE,
+    MLP_BATCH_NORM,
+    MLP_LAYER_NORM,
+    MLP_NORMALIZATION_COUNT
+};
+
+#define MLP_NORM_EPSILON 1e-5 /* ε */
+
+/* "none", "batch_norm", "layer_norm" */
+const char *mlp_normalization_name(enum mlp_normalization normalization);
+
 /* What a net looks like. */
 struct mlp_spec {
     size_t n_inputs;
@@ -41,15 +63,24 @@ struct mlp_spec {
     enum act activation;        /* of every hidden layer */
     enum act output_activation; /* with loss: see loss_may_follow */
     enum loss loss;
-    struct loss_options loss_options; /* figures that this loss needs */
+    struct loss_options loss_options;     /* figures that this loss needs */
+    enum mlp_normalization normalization; /* of every hidden layer */
+    bool ntk_parametrization;             /* of every layer */
+    bool feature_scale;                   /* a learnt scale of every input */
 };
 
 struct mlp_layer {
     size_t fan_in;
     size_t fan_out;
     enum act activation;
+    enum mlp_normalization normalization;
+    float factor;      /* c */
     size_t weights_at; /* index into parameters: W [fan_in x fan_out] */
     size_t biases_at;  /* index into parameters: b [fan_out] */
+    size_t gains_at;   /* index into parameters: g [fan_out]; normalised layers only */
+    size_t
+        statistics_at; /* index into statistics: running mean [fan_out], running variance
+                             [fan_out]; batch_norm only */
 };
 
 struct mlp {
@@ -57,22 +88,15 @@ struct mlp {
     struct mlp_layer layers[MLP_LAYERS_MAX];
     enum loss loss;
     struct loss_options loss_options;
+    bool has_scales; /* parameters [0, n_inputs) are s */
     size_t n_parameters;
-    float *parameters; /* owned [n_parameters] */
+    float *parameters; /* owned [n_parameters]: s, then W, b, g of each layer */
+    size_t n_statistics;
+    float *statistics; /* owned [n_statistics]; NULL without batch_norm */
 };
 
-/* What one forward or backward pass writes. */
-struct mlp_workspace {
-    size_t max_rows;                    /* rows that fit */
-    float *activations[MLP_LAYERS_MAX]; /* [max_rows x fan_out] of each, in `memory` */
-    float *inputs[MLP_LAYERS_MAX]; /* [max_rows x fan_out]: z of the hidden layers whose
-                                      slope needs it (act_needs_z), else NULL; in `memory`;
-                                      training only */
-    float *deltas[2];              /* [max_rows x widest], in `memory`; training only */
-    float *memory;                 /* owned */
-    /* borrowed; NULL after init. Any pass drops outputs of the hidden layers through it. */
-    struct dropout *dropout;
-};
+/* What a parameter is: learning rates, decay and penalties differ by it. */
+enum mlp_group { MLP_WEIGHTS, MLP_BIASES, MLP_GAINS, MLP_SCALES, MLP_GROUP_COUNT };
 
 /* Number of weights and biases of such a net; -1 with ERR_INVALID (the field named by
  * pointer, e.g. "/hidden_layer_sizes/1") when a size is 0, too large, the loss and output
@@ -89,35 +113,21 @@ void mlp_clear(struct mlp *mlp);
  * is zero everywhere (act_is_trainable): such a net predicts, but learns nothing. */
 int mlp_check_trainable(enum act activation, enum act output_activation, struct err *err);
 
-/* Fills the weights from (seed, stream RNG_INIT of base/rng) and zeroes the biases. */
+/* Fills the weights from (seed, stream RNG_INIT of base/rng); biases are 0, gains and scales 1,
+ * running means 0 and variances 1. */
 void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std,
                       uint64_t seed);
+
+/* Sets the output layer's weights and biases to 0, so that training starts at the same
+ * prediction for every row. */
+void mlp_zero_output(struct mlp *mlp);
 
 size_t mlp_n_inputs(const struct mlp *mlp);
 size_t mlp_n_outputs(const struct mlp *mlp);
 
-/* Room for passes over up to max_rows rows; `training` adds what mlp_gradient needs. */
-int mlp_workspace_init(struct mlp_workspace *ws, const struct mlp *mlp, size_t max_rows,
-                       int training, struct err *err);
-void mlp_workspace_clear(struct mlp_workspace *ws);
-
-/* Outputs [n x n_outputs], in the loss's terms (loss_apply_link), for x [n x n_inputs],
- * n <= max_rows: borrowed from ws, valid until its next use. */
-const float *mlp_forward(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
-                         size_t n);
-
-/*
- * Mean loss over the n rows of x with targets t (layout: core/loss.h), and its gradient
- * [n_parameters], overwritten, by backpropagation (Rumelhart, Hinton and Williams 1986).
- * The L2 term is not in it. With gradient NULL only the loss is computed.
- */
-double mlp_gradient(const struct mlp *mlp, struct mlp_workspace *ws, const float *x,
-                    const float *t, size_t n, float *gradient);
-
-/* The same with weights [n] >= 0 of the rows (NULL: all 1): the mean is Σ weight · loss /
- * Σ weight. Weights that are all 0 give loss and gradient 0. */
-double mlp_gradient_weighted(const struct mlp *mlp, struct mlp_workspace *ws,
-                             const float *x, const float *t, const float *weights,
-                             size_t n, float *gradient);
+/* The net that predicts the same and has no feature scales, NTK factors or batch_norm: they
+ * are multiplied into weights and biases (layer_norm stays, it depends on the row). Owned by
+ * the caller, as from mlp_new. */
+int mlp_fold(const struct mlp *mlp, struct mlp *folded, struct err *err);
 
 #endif

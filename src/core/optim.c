@@ -6,23 +6,25 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "core/vec.h"
 
 /* What one call moves: pointers to its first element each. */
 struct part {
     const struct optim_options *options;
-    size_t step; /* from 1 */
+    double rate;  /* the learning rate of these parameters */
+    double decay; /* what of a weight is lost beside the step */
+    double correction;
     size_t n;
     float *w;
     const float *g;
     float *first;
     float *second;
-    bool decays;
 };
 
 /* w ← w − η g */
-static void gd_step(const struct part *part)
+VEC_CLONES static void gd_step(const struct part *part)
 {
-    const float rate = (float)part->options->learning_rate;
+    const float rate = (float)part->rate;
     const size_t n = part->n;
     float *restrict w = part->w;
     const float *restrict g = part->g;
@@ -32,9 +34,9 @@ static void gd_step(const struct part *part)
 }
 
 /* v ← μ v − η g; w ← w + v */
-static void momentum_step(const struct part *part)
+VEC_CLONES static void momentum_step(const struct part *part)
 {
-    const float rate = (float)part->options->learning_rate;
+    const float rate = (float)part->rate;
     const float momentum = (float)part->options->momentum;
     const size_t n = part->n;
     float *restrict w = part->w;
@@ -48,9 +50,9 @@ static void momentum_step(const struct part *part)
 }
 
 /* v ← μ v − η g; w ← w + μ v − η g */
-static void nesterov_step(const struct part *part)
+VEC_CLONES static void nesterov_step(const struct part *part)
 {
-    const float rate = (float)part->options->learning_rate;
+    const float rate = (float)part->rate;
     const float momentum = (float)part->options->momentum;
     const size_t n = part->n;
     float *restrict w = part->w;
@@ -78,10 +80,10 @@ static float safe_epsilon(const struct optim_options *o)
 }
 
 /* v ← ρ v + (1 − ρ) g²; w ← w − η g / (√v + ε) */
-static void rmsprop_step(const struct part *part)
+VEC_CLONES static void rmsprop_step(const struct part *part)
 {
     const struct optim_options *o = part->options;
-    const float rate = (float)o->learning_rate;
+    const float rate = (float)part->rate;
     const float keep = (float)o->rho;
     const float take = (float)(1.0 - o->rho);
     const float epsilon = safe_epsilon(o);
@@ -98,12 +100,11 @@ static void rmsprop_step(const struct part *part)
 
 /* w ← (1 − d) w − η_t m / (√v + ε) with m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g²,
  * η_t = η √(1 − β₂^t) / (1 − β₁^t); d is 0 or adamw's η λ */
-static void decayed_adam_step(const struct part *part, float decay)
+VEC_CLONES static void adam_step(const struct part *part)
 {
     const struct optim_options *o = part->options;
-    const double t = (double)part->step;
-    const float rate = (float)(o->learning_rate * sqrt(1.0 - pow(o->beta_2, t)) /
-                               (1.0 - pow(o->beta_1, t)));
+    const float rate = (float)(part->rate * part->correction);
+    const float decay = (float)part->decay;
     const float keep_1 = (float)o->beta_1;
     const float keep_2 = (float)o->beta_2;
     const float take_1 = (float)(1.0 - o->beta_1);
@@ -122,18 +123,6 @@ static void decayed_adam_step(const struct part *part, float decay)
     }
 }
 
-static void adam_step(const struct part *part)
-{
-    decayed_adam_step(part, 0.0F);
-}
-
-static void adamw_step(const struct part *part)
-{
-    const struct optim_options *o = part->options;
-    decayed_adam_step(part,
-                      part->decays ? (float)(o->learning_rate * o->weight_decay) : 0.0F);
-}
-
 static const struct {
     const char *name;
     void (*step)(const struct part *part); /* NULL: not by steps of this file */
@@ -144,7 +133,7 @@ static const struct {
     [SOLVER_SGD] = {"sgd", sgd_step, true, false},
     [SOLVER_ADAM] = {"adam", adam_step, true, true},
     [SOLVER_RMSPROP] = {"rmsprop", rmsprop_step, false, true},
-    [SOLVER_ADAMW] = {"adamw", adamw_step, true, true},
+    [SOLVER_ADAMW] = {"adamw", adam_step, true, true},
     [SOLVER_LBFGS] = {"lbfgs", NULL, false, false},
 };
 
@@ -183,29 +172,37 @@ void optim_clear(struct optim *optim)
 
 void optim_begin(struct optim *optim)
 {
+    const struct optim_options *o = &optim->options;
     optim->step++;
+    if (solvers[o->solver].has_first && solvers[o->solver].has_second)
+        optim->correction = sqrt(1.0 - pow(o->beta_2, (double)optim->step)) /
+                            (1.0 - pow(o->beta_1, (double)optim->step));
 }
 
-void optim_part(struct optim *optim, float *parameters, const float *gradient, size_t at,
-                size_t n, bool decays)
+void optim_part(const struct optim *optim, float *parameters, const float *gradient,
+                const struct optim_part *of)
 {
-    float *w = parameters + at;
+    const struct optim_options *o = &optim->options;
+    double rate = o->learning_rate * of->rate_factor;
+    bool decays = o->solver == SOLVER_ADAMW;
     const struct part part = {
-        .options = &optim->options,
-        .step = optim->step,
-        .n = n,
-        .w = w,
-        .g = gradient + at,
-        .first = optim->first ? optim->first + at : NULL,
-        .second = optim->second ? optim->second + at : NULL,
-        .decays = decays,
+        .options = o,
+        .rate = rate,
+        .decay = decays ? rate * o->weight_decay * of->decay_factor : 0.0,
+        .correction = optim->correction,
+        .n = of->n,
+        .w = parameters + of->at,
+        .g = gradient + of->at,
+        .first = optim->first ? optim->first + of->at : NULL,
+        .second = optim->second ? optim->second + of->at : NULL,
     };
-    assert(solvers[optim->options.solver].step && at <= optim->n && n <= optim->n - at);
-    solvers[optim->options.solver].step(&part);
+    assert(solvers[o->solver].step && of->at <= optim->n && of->n <= optim->n - of->at);
+    solvers[o->solver].step(&part);
 }
 
 void optim_step(struct optim *optim, float *parameters, const float *gradient)
 {
+    const struct optim_part all = {0, optim->n, 1.0, 1.0};
     optim_begin(optim);
-    optim_part(optim, parameters, gradient, 0, optim->n, true);
+    optim_part(optim, parameters, gradient, &all);
 }

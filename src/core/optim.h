@@ -39,10 +39,11 @@ struct optim_options {
 
 struct optim {
     struct optim_options options;
-    size_t n;      /* parameters */
-    size_t step;   /* steps taken */
-    float *first;  /* owned [n]: velocity or first moment; NULL for gd and rmsprop */
-    float *second; /* owned [n]: second moment; adam, adamw and rmsprop */
+    size_t n;          /* parameters */
+    size_t step;       /* steps taken */
+    double correction; /* of adam's bias in this step: √(1 − β₂^t) / (1 − β₁^t) */
+    float *first;      /* owned [n]: velocity or first moment; NULL for gd and rmsprop */
+    float *second;     /* owned [n]: second moment; adam, adamw and rmsprop */
 };
 
 /* Any solver but lbfgs. */
@@ -53,10 +54,18 @@ void optim_clear(struct optim *optim);
 /* parameters [n] -= step(gradient [n]); all of them decay. */
 void optim_step(struct optim *optim, float *parameters, const float *gradient);
 
-/* The same in parts, of which some do not decay: begin counts the step, then part moves the
- * n parameters from index `at` on. Both arrays are whole ones, [optim->n]. */
+/* A run of parameters that are treated alike. */
+struct optim_part {
+    size_t at; /* index of the first */
+    size_t n;
+    double rate_factor;  /* the learning rate times this is theirs */
+    double decay_factor; /* and weight_decay times this; 0: they do not decay */
+};
+
+/* The same in parts: begin counts the step, then part moves the parameters of each. Both
+ * arrays are whole ones, [optim->n]. Threads may move different parts at once. */
 void optim_begin(struct optim *optim);
-void optim_part(struct optim *optim, float *parameters, const float *gradient, size_t at,
-                size_t n, bool decays);
+void optim_part(const struct optim *optim, float *parameters, const float *gradient,
+                const struct optim_part *part);
 
 #endif

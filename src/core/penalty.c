@@ -3,62 +3,100 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* g += c w; returns Σ w². */
-static double add_l2(float *restrict g, const float *restrict w, float c, size_t n)
+#include "core/vec.h"
+
+/* Sums run in this many lanes, whatever the width of a vector, so that all processors add in
+ * the same order. */
+#define LANES 16
+
+static double sum_lanes(const double *lanes)
 {
     double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++) {
-        sum += (double)w[i] * (double)w[i];
-        g[i] += c * w[i];
-    }
+    for (size_t j = 0; j < LANES; j++)
+        sum += lanes[j];
     return sum;
 }
 
-/* g += c sign(w); returns Σ |w|. */
-static double add_l1(float *restrict g, const float *restrict w, float c, size_t n)
+/* Σ w². */
+VEC_CLONES static double sum_squares(const float *restrict w, size_t n)
 {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++) {
-        sum += (double)fabsf(w[i]);
+    double lanes[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+#pragma omp simd
+        for (size_t j = 0; j < LANES; j++)
+            lanes[j] += (double)w[i + j] * (double)w[i + j];
+    for (; i < n; i++)
+        lanes[i % LANES] += (double)w[i] * (double)w[i];
+    return sum_lanes(lanes);
+}
+
+/* Σ |w|. */
+VEC_CLONES static double sum_sizes(const float *restrict w, size_t n)
+{
+    double lanes[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+#pragma omp simd
+        for (size_t j = 0; j < LANES; j++)
+            lanes[j] += (double)fabsf(w[i + j]);
+    for (; i < n; i++)
+        lanes[i % LANES] += (double)fabsf(w[i]);
+    return sum_lanes(lanes);
+}
+
+/* g += c w. */
+VEC_CLONES static void add_l2(float *restrict g, const float *restrict w, float c,
+                              size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        g[i] += c * w[i];
+}
+
+/* g += c sign(w). */
+VEC_CLONES static void add_l1(float *restrict g, const float *restrict w, float c,
+                              size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
         g[i] += w[i] == 0.0F ? 0.0F : copysignf(c, w[i]);
+}
+
+double penalty_add_part(const float *w, float *gradient, size_t n, double l2, double l1)
+{
+    double value = 0.0;
+    if (l2 > 0.0) {
+        value += 0.5 * l2 * sum_squares(w, n);
+        add_l2(gradient, w, (float)l2, n);
     }
-    return sum;
+    if (l1 > 0.0) {
+        value += l1 * sum_sizes(w, n);
+        add_l1(gradient, w, (float)l1, n);
+    }
+    return value;
 }
 
 double penalty_add(const struct mlp *mlp, double l2, double l1, float *gradient)
 {
-    double squares = 0.0;
-    double sizes = 0.0;
+    double value = 0.0;
     for (size_t l = 0; l < mlp->n_layers; l++) {
         const struct mlp_layer *layer = &mlp->layers[l];
-        const float *w = mlp->parameters + layer->weights_at;
-        float *g = gradient + layer->weights_at;
-        size_t n = layer->fan_in * layer->fan_out;
-        if (l2 > 0.0)
-            squares += add_l2(g, w, (float)l2, n);
-        if (l1 > 0.0)
-            sizes += add_l1(g, w, (float)l1, n);
+        value += penalty_add_part(mlp->parameters + layer->weights_at,
+                                  gradient + layer->weights_at,
+                                  layer->fan_in * layer->fan_out, l2, l1);
     }
-    return 0.5 * l2 * squares + l1 * sizes;
+    return value;
 }
 
-double penalty_clip(float *gradient, size_t n, double most)
+double penalty_squares(const float *gradient, size_t n)
 {
-    float *restrict g = gradient;
-    double squares = 0.0;
-#pragma omp simd reduction(+ : squares)
-    for (size_t i = 0; i < n; i++)
-        squares += (double)g[i] * (double)g[i];
-    double norm = sqrt(squares);
-    if (!(norm > most) || !isfinite(norm))
-        return norm;
-    const float factor = (float)(most / norm);
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        g[i] *= factor;
-    return norm;
+    return sum_squares(gradient, n);
+}
+
+double penalty_clip_factor(double norm, double most)
+{
+    return norm > most ? most / norm : 1.0;
 }
 
 #define BLOCK 64 /* columns at a time: their sums stay on the stack */

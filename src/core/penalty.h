@@ -12,9 +12,15 @@
  * returns the value. */
 double penalty_add(const struct mlp *mlp, double l2, double l1, float *gradient);
 
-/* Scales gradient [n] so that its 2-norm is at most `most` (Pascanu et al. 2013). Returns
- * the norm before; one that is not finite leaves the gradient as it is. */
-double penalty_clip(float *gradient, size_t n, double most);
+/* The same for n weights w and their gradient. */
+double penalty_add_part(const float *w, float *gradient, size_t n, double l2, double l1);
+
+/* Σ gradient², of n. */
+double penalty_squares(const float *gradient, size_t n);
+
+/* What a gradient of this 2-norm is multiplied by so that it is no longer than `most` (Pascanu
+ * et al. 2013): at most 1. */
+double penalty_clip_factor(double norm, double most);
 
 /* Scales down each column of each W (the weights into one neuron) whose 2-norm is over
  * `most` (Srebro and Shraibman 2005; Srivastava et al. 2014). */

@@ -55,6 +55,13 @@ static double one_cycle(const struct schedule_options *options,
     return end + (1.0 - end) * 0.5 * (1.0 + cos(pi * (step - peak) / (last - peak)));
 }
 
+static double coslog4(const struct schedule_options *options,
+                      const struct schedule_place *place)
+{
+    (void)options;
+    return 0.5 * (1.0 - cos(2.0 * pi * log2(1.0 + 15.0 * share_done(place))));
+}
+
 static const struct {
     const char *name;
     double (*factor)(const struct schedule_options *options,
@@ -65,6 +72,7 @@ static const struct {
     [SCHEDULE_ADAPTIVE] = {"adaptive", adaptive},
     [SCHEDULE_COSINE] = {"cosine", cosine},
     [SCHEDULE_ONE_CYCLE] = {"one_cycle", one_cycle},
+    [SCHEDULE_COSLOG4] = {"coslog4", coslog4},
 };
 
 const char *schedule_name(enum schedule schedule)
@@ -79,6 +87,20 @@ double schedule_rate(const struct schedule_options *options, double learning_rat
     double done = (double)place->step + 1.0;
     double factor = schedules[options->schedule].factor(options, place);
     return learning_rate * factor * (done < warmup ? done / warmup : 1.0);
+}
+
+const char *schedule_share_name(enum schedule_share share)
+{
+    static const char *const names[SCHEDULE_SHARE_COUNT] = {"constant", "flat_cosine"};
+    return names[share];
+}
+
+double schedule_share(enum schedule_share share, const struct schedule_place *place)
+{
+    double done = share_done(place);
+    if (share == SCHEDULE_SHARE_CONSTANT || done < 0.5)
+        return 1.0;
+    return 0.5 * (1.0 + cos(pi * (2.0 * done - 1.0)));
 }
 
 bool schedule_is_spent(const struct schedule_options *options, double learning_rate,

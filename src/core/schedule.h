@@ -21,8 +21,21 @@ enum schedule {
     /* Smith 2018: in a straight line from η/25 to η over the first 30 % of S, then along a
      * cosine to η/10,000 in the last step */
     SCHEDULE_ONE_CYCLE,
+    /* Holzmüller et al. 2024: η (1 − cos(2π log₂(1 + 15 s/S))) / 2: four cycles, each twice as
+     * long as the one before */
+    SCHEDULE_COSLOG4,
     SCHEDULE_COUNT
 };
+
+/* How dropout and decay fade over a run. */
+enum schedule_share {
+    SCHEDULE_SHARE_CONSTANT,    /* 1 */
+    SCHEDULE_SHARE_FLAT_COSINE, /* 1 for t = s/S < ½, then ½ (1 + cos(π (2t − 1))) */
+    SCHEDULE_SHARE_COUNT
+};
+
+/* "constant", "flat_cosine" */
+const char *schedule_share_name(enum schedule_share share);
 
 const char *schedule_name(enum schedule schedule);
 
@@ -46,6 +59,9 @@ struct schedule_place {
 /* Learning rate of the next step. */
 double schedule_rate(const struct schedule_options *options, double learning_rate,
                      const struct schedule_place *place);
+
+/* What regularisation is multiplied by in the next step, in [0, 1]. */
+double schedule_share(enum schedule_share share, const struct schedule_place *place);
 
 /* True when the loop is to stop for want of progress: always, but for adaptive only once its
  * rate is 1e-6 or less; until then the loop adds a drop and goes on. */

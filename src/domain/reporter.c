@@ -72,7 +72,8 @@ static bool reporter_on_epoch(void *ctx, const struct fit_progress *now)
 
 struct fit_hooks reporter_hooks(struct reporter *reporter)
 {
-    return (struct fit_hooks){reporter, reporter_on_batch, reporter_on_epoch};
+    return (struct fit_hooks){
+        .ctx = reporter, .on_batch = reporter_on_batch, .on_epoch = reporter_on_epoch};
 }
 
 int reporter_finish(struct reporter *reporter, struct err *err)

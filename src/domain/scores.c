@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "core/pass.h"
 
 static void to_values(const struct encoder *encoder, const float *outputs, size_t n,
                       double *values)
@@ -39,16 +40,16 @@ static void to_shares(const float *outputs, size_t n, size_t k, float *probabili
 int scores_forward(const struct encoder *encoder, const struct mlp *mlp, const float *x,
                    size_t n, double *values, float *probabilities, struct err *err)
 {
-    struct mlp_workspace ws = {0};
+    struct pass *pass = NULL;
     size_t n_inputs = mlp_n_inputs(mlp);
     size_t n_outputs = mlp_n_outputs(mlp);
     size_t k = encoder->target.n_classes;
 
-    if (mlp_workspace_init(&ws, mlp, n < SCORES_BATCH ? n : SCORES_BATCH, false, err) < 0)
+    if (pass_new(mlp, n < SCORES_BATCH ? n : SCORES_BATCH, false, &pass, err) < 0)
         return -1;
     for (size_t done = 0; done < n; done += SCORES_BATCH) {
         size_t m = n - done < SCORES_BATCH ? n - done : SCORES_BATCH;
-        const float *outputs = mlp_forward(mlp, &ws, x + done * n_inputs, m);
+        const float *outputs = pass_forward(pass, x + done * n_inputs, m);
         if (encoder->target.task == ENCODER_REGRESSION)
             to_values(encoder, outputs, m, values + done);
         else if (n_outputs == 1)
@@ -56,7 +57,7 @@ int scores_forward(const struct encoder *encoder, const struct mlp *mlp, const f
         else
             to_shares(outputs, m, k, probabilities + done * k);
     }
-    mlp_workspace_clear(&ws);
+    pass_free(pass);
     return 0;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "core/mat.h"
+#include "core/gemm.h"
 #include "core/weights.h"
 #include "domain/datasets.h"
 #include "domain/reporter.h"
@@ -329,8 +329,8 @@ static int pack(const struct training *training, const struct job *job,
     version->parameters = job->parameters;
     version->n_weights = training->mlp.n_parameters;
     digest_hex(weights.bytes, weights.len, version->weights_sha256);
-    snprintf(version->libraries, sizeof version->libraries, "%.90s; kernel %.24s",
-             mat_config(), mat_kernel());
+    snprintf(version->libraries, sizeof version->libraries, "mlpd %s; kernel %s",
+             MLPD_VERSION, gemm_kernel());
     version->created_at_ms = clock_now_ms();
     version->encoder = buf_take(&encoder, &version->encoder_len);
     version->weights = buf_take(&weights, &version->weights_len);

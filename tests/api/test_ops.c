@@ -23,7 +23,7 @@ static void server_says_that_it_is_well(void **state)
     const struct answer *version = client_get(&client, "/version");
     expect_status(version, 200);
     assert_string_equal(text_at(version->json, "/version"), MLPD_VERSION);
-    assert_non_null(strstr(text_at(version->json, "/blas"), "OpenBLAS"));
+    assert_true(strlen(text_at(version->json, "/kernel")) > 3);
     client_close(&client);
 }
 

@@ -22,7 +22,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "core/fit.h"
-#include "core/mat.h"
+#include "core/gemm.h"
 #include "table/cells.h"
 #include "table/csv.h"
 
@@ -276,7 +276,7 @@ int main(int argc, char **argv)
     char line[256];
     if (argc != 3)
         die("usage: fit DIR TABLE", NULL);
-    if (mat_start(&err) < 0)
+    if (gemm_start(&err) < 0)
         die("blas", &err);
     struct data sets[2] = {make_digits(), read_diabetes(argv[2])};
     for (size_t i = 0; i < 2; i++) {

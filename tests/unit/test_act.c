@@ -216,7 +216,7 @@ static void losses_go_with_their_activations_only(void **state)
                          act == ACT_LOGISTIC);
         assert_int_equal(loss_may_follow(LOSS_CROSS_ENTROPY, act, 2), act == ACT_SOFTMAX);
     }
-    assert_false(loss_may_follow(LOSS_BINARY_CROSS_ENTROPY, ACT_LOGISTIC, 2));
+    assert_true(loss_may_follow(LOSS_BINARY_CROSS_ENTROPY, ACT_LOGISTIC, 2));
     assert_false(loss_may_follow(LOSS_CROSS_ENTROPY, ACT_SOFTMAX, 1));
     assert_int_equal(loss_n_targets(LOSS_CROSS_ENTROPY, 7), 1);
     assert_int_equal(loss_n_targets(LOSS_SQUARED_ERROR, 7), 7);

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "core/mat.h"
+#include "core/gemm.h"
+#include "core/pass.h"
 #include "core/mlp.h"
 
 /* Under ASan a refused allocation is to be NULL, as it is without. */
@@ -49,7 +50,8 @@ static void share_dropped_is_the_rate_and_the_mean_stays(void **state)
         for (uint64_t step = 0; step < 20; step++) {
             dropout.step = step;
             fill_ones(a);
-            dropout_forward(&dropout, 0, a, ROWS);
+            dropout_forward(&dropout, 0, 0, a, ROWS);
+            memcpy(a, dropout_passed(&dropout, 0), sizeof a);
             for (size_t k = 0; k < ROWS * WIDTH; k++) {
                 sum += (double)a[k];
                 n_dropped += a[k] == 0.0F;
@@ -72,7 +74,8 @@ static void draw(uint64_t seed, size_t layer, uint64_t step, float *a)
     start_layers(&dropout, rates, 2, seed);
     dropout.step = step;
     fill_ones(a);
-    dropout_forward(&dropout, layer, a, ROWS);
+    dropout_forward(&dropout, layer, 0, a, ROWS);
+    memcpy(a, dropout_passed(&dropout, layer), ROWS * WIDTH * sizeof *a);
     dropout_clear(&dropout);
 }
 
@@ -102,16 +105,21 @@ static void pieces_of_a_batch_have_the_masks_of_the_whole(void **state)
     static const double rate = 0.3;
     float whole[ROWS * WIDTH];
     float pieces[ROWS * WIDTH];
+    float ones[ROWS * WIDTH];
     struct dropout dropout;
     start_layers(&dropout, &rate, 1, 9);
     dropout.step = 3;
-    fill_ones(whole);
-    fill_ones(pieces);
-    dropout_forward(&dropout, 0, whole, ROWS);
+    fill_ones(ones);
+    dropout_forward(&dropout, 0, 0, ones, ROWS);
+    memcpy(whole, dropout_passed(&dropout, 0), sizeof whole);
     for (size_t first = 0, n = 1; first < ROWS; first += n, n += 2) {
         n = first + n > ROWS ? ROWS - first : n;
-        dropout.first_row = first;
-        dropout_forward(&dropout, 0, pieces + first * WIDTH, n);
+        /* rows of one pass, or a piece of the batch each */
+        dropout.first_row = first % 2 ? first : 0;
+        size_t row = first - dropout.first_row;
+        dropout_forward(&dropout, 0, row, ones, n);
+        memcpy(pieces + first * WIDTH, dropout_passed(&dropout, 0) + row * WIDTH,
+               n * WIDTH * sizeof *pieces);
     }
     assert_memory_equal(whole, pieces, sizeof whole);
     dropout_clear(&dropout);
@@ -129,8 +137,9 @@ static void rate_of_zero_changes_nothing(void **state)
     fill_ones(a);
     fill_ones(delta);
     fill_ones(ones);
-    dropout_forward(&dropout, 0, a, ROWS);
-    dropout_backward(&dropout, 0, a, delta, ROWS);
+    dropout_forward(&dropout, 0, 0, a, ROWS);
+    dropout_backward(&dropout, 0, 0, delta, ROWS);
+    assert_null(dropout_passed(&dropout, 0));
     assert_memory_equal(a, ones, sizeof a);
     assert_memory_equal(delta, ones, sizeof a);
     dropout_clear(&dropout);
@@ -201,13 +210,13 @@ static void check_gradient(enum act activation, int zero_biases)
                                   .output_activation = ACT_IDENTITY,
                                   .loss = LOSS_SQUARED_ERROR};
     struct mlp mlp = {0};
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct dropout dropout = {0};
     struct err err = {0};
     float gradient[200];
     assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
     mlp_init_weights(&mlp, MLP_HE_NORMAL, 0.0, 4);
-    assert_int_equal(mlp_workspace_init(&ws, &mlp, N, 1, &err), 0);
+    assert_int_equal(pass_new(&mlp, N, 1, &ws, &err), 0);
     assert_int_equal(dropout_init(&dropout, rates, sizes, DEPTH, N, 8, &err), 0);
     struct oracle o = {.mlp = &mlp, .dropout = &dropout};
     for (size_t i = 0; i < N * IN; i++)
@@ -221,9 +230,9 @@ static void check_gradient(enum act activation, int zero_biases)
             mlp.parameters[i] += (float)(0.1 * rng_normal(3, RNG_TEST, 2, i));
         o.w[i] = (double)mlp.parameters[i];
     }
-    ws.dropout = &dropout;
+    pass_set_dropout(ws, &dropout);
     dropout.step = 12;
-    double loss = mlp_gradient(&mlp, &ws, o.x, o.t, N, gradient);
+    double loss = pass_gradient(ws, o.x, o.t, NULL, N, gradient);
     assert_true(fabs(loss - masked_loss(&o)) < 1e-5 * loss);
     double largest = 0.0;
     for (size_t i = 0; i < mlp.n_parameters; i++)
@@ -241,7 +250,7 @@ static void check_gradient(enum act activation, int zero_biases)
             fail_msg("parameter %zu: %g, wanted %g", i, (double)gradient[i], wanted);
     }
     dropout_clear(&dropout);
-    mlp_workspace_clear(&ws);
+    pass_free(ws);
     mlp_clear(&mlp);
 }
 
@@ -272,7 +281,7 @@ static int start(void **state)
 {
     (void)state;
     struct err err = {0};
-    return mat_start(&err);
+    return gemm_start(&err);
 }
 
 int main(void)

@@ -11,7 +11,8 @@
 
 #include "base/rng.h"
 #include "core/fit.h"
-#include "core/mat.h"
+#include "core/gemm.h"
+#include "core/pass.h"
 
 static const float bits[8] = {0, 0, 0, 1, 1, 0, 1, 1};
 static const struct fit_options adam = {
@@ -61,25 +62,25 @@ static struct fit_result run(struct mlp *mlp, const struct fit_options *options,
 
 static double loss_on(const struct mlp *mlp, const struct fit_rows *rows)
 {
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
-    assert_int_equal(mlp_workspace_init(&ws, mlp, rows->n_rows, 0, &err), 0);
-    double loss = mlp_gradient(mlp, &ws, rows->x, rows->t, rows->n_rows, NULL);
-    mlp_workspace_clear(&ws);
+    assert_int_equal(pass_new(mlp, rows->n_rows, 0, &ws, &err), 0);
+    double loss = pass_loss(ws, rows->x, rows->t, NULL, rows->n_rows);
+    pass_free(ws);
     return loss;
 }
 
 /* Share of rows on whose right side of one half the only output is. */
 static double accuracy_on(const struct mlp *mlp, const struct fit_rows *rows)
 {
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
     size_t n_right = 0;
-    assert_int_equal(mlp_workspace_init(&ws, mlp, rows->n_rows, 0, &err), 0);
-    const float *y = mlp_forward(mlp, &ws, rows->x, rows->n_rows);
+    assert_int_equal(pass_new(mlp, rows->n_rows, 0, &ws, &err), 0);
+    const float *y = pass_forward(ws, rows->x, rows->n_rows);
     for (size_t i = 0; i < rows->n_rows; i++)
         n_right += (y[i] > 0.5F) == (rows->t[i] > 0.5F);
-    mlp_workspace_clear(&ws);
+    pass_free(ws);
     return (double)n_right / (double)rows->n_rows;
 }
 
@@ -243,7 +244,7 @@ static bool on_epoch(void *ctx, const struct fit_progress *progress)
 static void assert_cancelled(struct record *record)
 {
     struct fit_options options = adam;
-    struct fit_hooks hooks = {record, on_batch, on_epoch};
+    struct fit_hooks hooks = {.ctx = record, .on_batch = on_batch, .on_epoch = on_epoch};
     struct fit_result result = {.n_iter = 77};
     struct err err = {0};
     struct mlp mlp = make_net(2, 4, LOSS_SQUARED_ERROR, 1);
@@ -276,7 +277,7 @@ static void last_part_batch_is_used(void **state)
 {
     (void)state;
     struct record record = {0};
-    struct fit_hooks hooks = {&record, on_batch, on_epoch};
+    struct fit_hooks hooks = {.ctx = &record, .on_batch = on_batch, .on_epoch = on_epoch};
     struct fit_options options = adam;
     struct mlp mlp = make_net(2, 4, LOSS_SQUARED_ERROR, 1);
     options.batch_size = 299;
@@ -356,7 +357,7 @@ static void full_batch_of_many_rows_is_one_step(void **state)
                                   .n_iter_no_change = 1,
                                   .shuffle = true};
     struct record record = {0};
-    struct fit_hooks hooks = {&record, on_batch, on_epoch};
+    struct fit_hooks hooks = {.ctx = &record, .on_batch = on_batch, .on_epoch = on_epoch};
     struct mlp mlp = make_net(2, 0, LOSS_SQUARED_ERROR, 1);
     memset(mlp.parameters, 0, mlp.n_parameters * sizeof *mlp.parameters);
     run(&mlp, &options, &(struct fit_rows){x, t, n, NULL}, NULL, &hooks);
@@ -389,7 +390,7 @@ static void early_stopping_restores_the_best_weights(void **state)
     const struct fit_rows train = {x, t, 20, NULL};
     const struct fit_rows validation = {x + 80, t + 20, 20, NULL};
     struct record record = {0};
-    struct fit_hooks hooks = {&record, NULL, on_epoch};
+    struct fit_hooks hooks = {.ctx = &record, .on_epoch = on_epoch};
     struct fit_options options = adam;
     struct mlp mlp = make_net(4, 16, LOSS_BINARY_CROSS_ENTROPY, 2);
     options.optim.learning_rate = 0.01;
@@ -492,7 +493,7 @@ static size_t batch_of_row_14(size_t after, bool shuffle)
     float x[20] = {0};
     float t[20] = {0};
     struct poison poison = {&t[13], after};
-    struct fit_hooks hooks = {&poison, NULL, poison_after_epoch};
+    struct fit_hooks hooks = {.ctx = &poison, .on_epoch = poison_after_epoch};
     struct fit_options options = adam;
     struct fit_rows rows = {x, t, 20, NULL};
     struct fit_result result;
@@ -781,7 +782,7 @@ static int start(void **state)
     (void)state;
     struct err err = {0};
     fill_points();
-    return mat_start(&err);
+    return gemm_start(&err);
 }
 
 int main(void)

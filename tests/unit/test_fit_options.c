@@ -11,7 +11,8 @@
 
 #include "base/rng.h"
 #include "core/fit.h"
-#include "core/mat.h"
+#include "core/gemm.h"
+#include "core/pass.h"
 
 static const struct fit_options adam = {
     .optim = {.solver = SOLVER_ADAM,
@@ -81,11 +82,11 @@ static struct fit_result run(struct mlp *mlp, const struct fit_options *options,
 
 static double loss_on(const struct mlp *mlp, const struct fit_rows *rows)
 {
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
-    assert_int_equal(mlp_workspace_init(&ws, mlp, rows->n_rows, 0, &err), 0);
-    double loss = mlp_gradient(mlp, &ws, rows->x, rows->t, rows->n_rows, NULL);
-    mlp_workspace_clear(&ws);
+    assert_int_equal(pass_new(mlp, rows->n_rows, 0, &ws, &err), 0);
+    double loss = pass_loss(ws, rows->x, rows->t, NULL, rows->n_rows);
+    pass_free(ws);
     return loss;
 }
 
@@ -198,7 +199,7 @@ static void steps_follow_the_schedule(void **state)
         struct fit_options options = adam;
         struct mlp mlp = make_net(1, 0, 0);
         struct watch watch = {.mlp = &mlp};
-        struct fit_hooks hooks = {&watch, note_bias, NULL};
+        struct fit_hooks hooks = {.ctx = &watch, .on_batch = note_bias};
         options.optim.solver = SOLVER_SGD;
         options.optim.momentum = 0.0;
         options.optim.learning_rate = 1e-4;
@@ -392,7 +393,7 @@ static void each_step_has_masks_of_its_own(void **state)
 {
     (void)state;
     double last = 0.0;
-    struct fit_hooks hooks = {&last, NULL, loss_changes};
+    struct fit_hooks hooks = {.ctx = &last, .on_epoch = loss_changes};
     struct fit_options options = adam;
     struct mlp mlp = make_net(WIDTH, 12, 0);
     options.optim.solver = SOLVER_GD;
@@ -487,17 +488,17 @@ static void lbfgs_learns_iris_by_heart(void **state)
     float t[150];
     struct fit_options options = adam;
     struct mlp mlp = make_net(4, 30, 3);
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
     read_iris(x, t);
     options.optim.solver = SOLVER_LBFGS;
     run(&mlp, &options, &(struct fit_rows){x, t, 150, NULL}, NULL, NULL);
-    assert_int_equal(mlp_workspace_init(&ws, &mlp, 150, 0, &err), 0);
-    const float *y = mlp_forward(&mlp, &ws, x, 150);
+    assert_int_equal(pass_new(&mlp, 150, 0, &ws, &err), 0);
+    const float *y = pass_forward(ws, x, 150);
     for (size_t i = 0; i < 150; i++)
         for (size_t k = 0; k < 3; k++)
             assert_true(y[3 * i + k] <= y[3 * i + (size_t)t[i]]);
-    mlp_workspace_clear(&ws);
+    pass_free(ws);
     mlp_clear(&mlp);
 }
 
@@ -529,7 +530,8 @@ static void lbfgs_counts_iterations_and_its_loss_falls(void **state)
     struct fit_options options = adam;
     struct mlp mlp = make_net(WIDTH, 12, 0);
     struct tally tally = {0};
-    struct fit_hooks hooks = {&tally, tally_batch, tally_epoch};
+    struct fit_hooks hooks = {
+        .ctx = &tally, .on_batch = tally_batch, .on_epoch = tally_epoch};
     options.optim.solver = SOLVER_LBFGS;
     options.max_iter = 25;
     options.alpha = 0.1;
@@ -548,7 +550,8 @@ static void lbfgs_is_cancelled_between_evaluations(void **state)
         struct fit_options options = adam;
         struct mlp mlp = make_net(WIDTH, 12, 0);
         struct tally tally = {.stop_at_batch = at};
-        struct fit_hooks hooks = {&tally, tally_batch, tally_epoch};
+        struct fit_hooks hooks = {
+            .ctx = &tally, .on_batch = tally_batch, .on_epoch = tally_epoch};
         struct fit_result result = {0};
         struct err err = {0};
         options.optim.solver = SOLVER_LBFGS;
@@ -632,7 +635,7 @@ static int start(void **state)
     (void)state;
     struct err err = {0};
     fill_points();
-    return mat_start(&err);
+    return gemm_start(&err);
 }
 
 int main(void)

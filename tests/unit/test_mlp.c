@@ -11,7 +11,8 @@
 
 #include "base/rng.h"
 #include "core/gradcheck.h"
-#include "core/mat.h"
+#include "core/gemm.h"
+#include "core/pass.h"
 #include "core/mlp.h"
 
 #define ROWS   9
@@ -155,7 +156,7 @@ static void gradient_of_many_rows_is_the_mean_of_its_parts(void **state)
     static float many_t[MANY * 3];
     struct mlp_spec spec = spec_of(0, ACT_GELU, 2);
     struct mlp mlp = make_net(&spec);
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
     float *all = calloc(mlp.n_parameters, sizeof *all);
     float *part = calloc(mlp.n_parameters, sizeof *part);
@@ -164,11 +165,11 @@ static void gradient_of_many_rows_is_the_mean_of_its_parts(void **state)
         many_x[i] = (float)rng_normal(6, RNG_TEST, 0, i);
     for (size_t i = 0; i < MANY * 3; i++)
         many_t[i] = (float)rng_uniform(6, RNG_TEST, 1, i);
-    assert_int_equal(mlp_workspace_init(&ws, &mlp, MANY, 1, &err), 0);
-    mlp_gradient(&mlp, &ws, many_x, many_t, MANY, all);
+    assert_int_equal(pass_new(&mlp, MANY, 1, &ws, &err), 0);
+    pass_gradient(ws, many_x, many_t, NULL, MANY, all);
     for (size_t p = 0; p < PARTS; p++) {
-        mlp_gradient(&mlp, &ws, many_x + p * ROWS * INPUTS, many_t + p * ROWS * 3, ROWS,
-                     part);
+        pass_gradient(ws, many_x + p * ROWS * INPUTS, many_t + p * ROWS * 3, NULL, ROWS,
+                      part);
         for (size_t i = 0; i < mlp.n_parameters; i++)
             sum[i] += (double)part[i] / PARTS;
     }
@@ -177,7 +178,7 @@ static void gradient_of_many_rows_is_the_mean_of_its_parts(void **state)
     free(sum);
     free(part);
     free(all);
-    mlp_workspace_clear(&ws);
+    pass_free(ws);
     mlp_clear(&mlp);
 }
 
@@ -187,7 +188,7 @@ static void weighted_mean_is_that_of_repeated_rows(void **state)
     for (size_t head = 0; head < N_HEADS; head++) {
         struct mlp_spec spec = spec_of(head, ACT_SILU, 2);
         struct mlp mlp = make_net(&spec);
-        struct mlp_workspace ws = {0};
+        struct pass *ws = NULL;
         struct err err = {0};
         float weights[ROWS] = {0};
         float x_twice[3 * INPUTS];
@@ -202,19 +203,19 @@ static void weighted_mean_is_that_of_repeated_rows(void **state)
             memcpy(x_twice + i * INPUTS, x + row * INPUTS, INPUTS * sizeof *x);
             memcpy(t_twice + i * k, t + row * k, k * sizeof *t);
         }
-        assert_int_equal(mlp_workspace_init(&ws, &mlp, ROWS, 1, &err), 0);
-        double weighted = mlp_gradient_weighted(&mlp, &ws, x, t, weights, ROWS, one);
-        double repeated = mlp_gradient(&mlp, &ws, x_twice, t_twice, 3, two);
+        assert_int_equal(pass_new(&mlp, ROWS, 1, &ws, &err), 0);
+        double weighted = pass_gradient(ws, x, t, weights, ROWS, one);
+        double repeated = pass_gradient(ws, x_twice, t_twice, NULL, 3, two);
         assert_true(fabs(weighted - repeated) < 1e-6 * fmax(1.0, fabs(repeated)));
         for (size_t i = 0; i < mlp.n_parameters; i++)
             assert_true(fabsf(one[i] - two[i]) < 1e-5F);
         memset(weights, 0, sizeof weights);
-        assert_true(mlp_gradient_weighted(&mlp, &ws, x, t, weights, ROWS, one) == 0.0);
+        assert_true(pass_gradient(ws, x, t, weights, ROWS, one) == 0.0);
         for (size_t i = 0; i < mlp.n_parameters; i++)
             assert_true(one[i] == 0.0F);
         free(one);
         free(two);
-        mlp_workspace_clear(&ws);
+        pass_free(ws);
         mlp_clear(&mlp);
     }
 }
@@ -295,10 +296,10 @@ static void forward_matches_a_plain_loop(void **state)
         struct mlp_spec spec =
             spec_of(i % N_HEADS, (enum act)(i / N_HEADS % 4), i / N_HEADS / 4);
         struct mlp mlp = make_net(&spec);
-        struct mlp_workspace ws = {0};
+        struct pass *ws = NULL;
         struct err err = {0};
-        assert_int_equal(mlp_workspace_init(&ws, &mlp, ROWS, 0, &err), 0);
-        const float *y = mlp_forward(&mlp, &ws, x, ROWS);
+        assert_int_equal(pass_new(&mlp, ROWS, 0, &ws, &err), 0);
+        const float *y = pass_forward(ws, x, ROWS);
         for (size_t row = 0; row < ROWS; row++) {
             double wanted[16];
             plain_forward(&mlp, x + row * INPUTS, wanted);
@@ -308,7 +309,7 @@ static void forward_matches_a_plain_loop(void **state)
                 assert_true(fabs((double)y[row * spec.n_outputs + j] - wanted[j]) <
                             1e-5 * fmax(1.0, fabs(wanted[j])));
         }
-        mlp_workspace_clear(&ws);
+        pass_free(ws);
         mlp_clear(&mlp);
     }
 }
@@ -319,21 +320,21 @@ static void gradient_leaves_the_outputs_as_forward_does(void **state)
     for (size_t head = 0; head < N_HEADS; head++) {
         struct mlp_spec spec = spec_of(head, ACT_TANH, 1);
         struct mlp mlp = make_net(&spec);
-        struct mlp_workspace ws = {0};
-        struct mlp_workspace other = {0};
+        struct pass *ws = NULL;
+        struct pass *other = NULL;
         struct err err = {0};
-        assert_int_equal(mlp_workspace_init(&ws, &mlp, ROWS, 1, &err), 0);
-        assert_int_equal(mlp_workspace_init(&other, &mlp, ROWS, 0, &err), 0);
+        assert_int_equal(pass_new(&mlp, ROWS, 1, &ws, &err), 0);
+        assert_int_equal(pass_new(&mlp, ROWS, 0, &other, &err), 0);
         float *gradient = calloc(mlp.n_parameters, sizeof *gradient);
-        double with = mlp_gradient(&mlp, &ws, x, t, ROWS, gradient);
-        double without = mlp_gradient(&mlp, &other, x, t, ROWS, NULL);
+        double with = pass_gradient(ws, x, t, NULL, ROWS, gradient);
+        double without = pass_loss(other, x, t, NULL, ROWS);
         assert_true(with == without);
-        const float *y = mlp_forward(&mlp, &other, x, ROWS);
+        const float *y = pass_forward(other, x, ROWS);
         for (size_t i = 0; i < ROWS * spec.n_outputs; i++)
-            assert_true(fabsf(ws.activations[1][i] - y[i]) < 1e-6F);
+            assert_true(fabsf(pass_outputs(ws, mlp.n_layers - 1)[i] - y[i]) < 1e-6F);
         free(gradient);
-        mlp_workspace_clear(&other);
-        mlp_workspace_clear(&ws);
+        pass_free(other);
+        pass_free(ws);
         mlp_clear(&mlp);
     }
 }
@@ -343,14 +344,14 @@ static void loss_is_a_mean_over_rows(void **state)
     (void)state;
     struct mlp_spec spec = spec_of(5, ACT_RELU, 2);
     struct mlp mlp = make_net(&spec);
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
     double sum = 0.0;
-    assert_int_equal(mlp_workspace_init(&ws, &mlp, ROWS, 0, &err), 0);
+    assert_int_equal(pass_new(&mlp, ROWS, 0, &ws, &err), 0);
     for (size_t i = 0; i < ROWS; i++)
-        sum += mlp_gradient(&mlp, &ws, x + i * INPUTS, t + i, 1, NULL);
-    assert_true(fabs(mlp_gradient(&mlp, &ws, x, t, ROWS, NULL) - sum / ROWS) < 1e-6);
-    mlp_workspace_clear(&ws);
+        sum += pass_loss(ws, x + i * INPUTS, t + i, NULL, 1);
+    assert_true(fabs(pass_loss(ws, x, t, NULL, ROWS) - sum / ROWS) < 1e-6);
+    pass_free(ws);
     mlp_clear(&mlp);
 }
 
@@ -505,11 +506,11 @@ static void workspace_beyond_memory_is_an_error(void **state)
     (void)state;
     struct mlp_spec spec = spec_of(0, ACT_TANH, 1);
     struct mlp mlp = make_net(&spec);
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
-    assert_int_equal(mlp_workspace_init(&ws, &mlp, SIZE_MAX, 1, &err), -1);
+    assert_int_equal(pass_new(&mlp, SIZE_MAX, 1, &ws, &err), -1);
     assert_int_equal(err.code, ERR_TOO_LARGE);
-    assert_null(ws.memory);
+    assert_null(ws);
     mlp_clear(&mlp);
 }
 
@@ -517,7 +518,7 @@ static int start(void **state)
 {
     (void)state;
     struct err err = {0};
-    return mat_start(&err);
+    return gemm_start(&err);
 }
 
 int main(void)

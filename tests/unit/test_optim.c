@@ -172,10 +172,12 @@ static void parts_are_one_step_and_decay_where_told(void **state)
     assert_int_equal(optim_init(&parts, &options, 9, &err), 0);
     assert_int_equal(optim_init(&whole, &options, 9, &err), 0);
     assert_int_equal(optim_init(&plain, &adam, 9, &err), 0);
+    const struct optim_part decaying = {0, 5, 1.0, 1.0};
+    const struct optim_part others = {5, 4, 1.0, 0.0};
     for (size_t step = 0; step < 3; step++) {
         optim_begin(&parts);
-        optim_part(&parts, a, g, 0, 5, true);
-        optim_part(&parts, a, g, 5, 4, false);
+        optim_part(&parts, a, g, &decaying);
+        optim_part(&parts, a, g, &others);
         optim_step(&whole, b, g);
         optim_step(&plain, c, g);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/endian.h"
+#include "core/pass.h"
 #include "core/weights.h"
 
 static const size_t hidden_sizes[2] = {4, 2};
@@ -115,17 +116,17 @@ static void net_of_steps_predicts(void **state)
     const float x[4] = {-0.5F, 0.5F, 1.5F, 0.0F};
     struct mlp mlp = {0};
     struct mlp back = {0};
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
     assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
     assert_int_equal(mlp.n_parameters, 7);
     memcpy(mlp.parameters, net, sizeof net);
     struct buf bytes = encode(&mlp);
     assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
-    assert_int_equal(mlp_workspace_init(&ws, &back, 4, 0, &err), 0);
-    const float *y = mlp_forward(&back, &ws, x, 4);
+    assert_int_equal(pass_new(&back, 4, 0, &ws, &err), 0);
+    const float *y = pass_forward(ws, x, 4);
     assert_true(y[0] == 0.0F && y[1] == 1.0F && y[2] == 0.0F && y[3] == 0.0F);
-    mlp_workspace_clear(&ws);
+    pass_free(ws);
     buf_clear(&bytes);
     mlp_clear(&back);
     mlp_clear(&mlp);
@@ -138,15 +139,15 @@ static void log_link_of_poisson_survives(void **state)
     const float x = 2.0F;
     struct mlp mlp = {0};
     struct mlp back = {0};
-    struct mlp_workspace ws = {0};
+    struct pass *ws = NULL;
     struct err err = {0};
     assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
     mlp.parameters[0] = 0.75F;
     struct buf bytes = encode(&mlp);
     assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
-    assert_int_equal(mlp_workspace_init(&ws, &back, 1, 0, &err), 0);
-    assert_true(fabs((double)mlp_forward(&back, &ws, &x, 1)[0] - exp(1.5)) < 1e-6);
-    mlp_workspace_clear(&ws);
+    assert_int_equal(pass_new(&back, 1, 0, &ws, &err), 0);
+    assert_true(fabs((double)pass_forward(ws, &x, 1)[0] - exp(1.5)) < 1e-6);
+    pass_free(ws);
     buf_clear(&bytes);
     mlp_clear(&back);
     mlp_clear(&mlp);

@@ -1,0 +1,337 @@
+#include "core/gemm.h"
+
+#include <assert.h>
+#include <cblas.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__)
+#    include <immintrin.h>
+#endif
+
+#include "base/mem.h"
+
+#define ROUND 16 /* floats that the width of a packed panel is a multiple of */
+
+/* c [m x width] = a · b + bias for one panel b [k x ldb]. */
+typedef void panel_function(const struct gemm_view *a, size_t m, const float *b,
+                            size_t ldb, size_t k, size_t width, const float *bias,
+                            float *c, size_t ldc);
+typedef void row_function(const float *x, const float *b, size_t k, size_t n,
+                          const float *bias, float *y);
+
+struct kernel {
+    const char *name;
+    size_t panel; /* columns of a full panel: divides GEMM_BAND */
+    panel_function *run_panel;
+    row_function *run_row;
+};
+
+#if defined(__x86_64__)
+
+#    define KERNEL(name)             avx512_##name
+#    define KERNEL_TARGET            __attribute__((target("avx512f")))
+#    define KERNEL_ROWS              8
+#    define KERNEL_VECTORS           3
+#    define VECTOR                   __m512
+#    define WIDTH                    16
+#    define MASK                     __mmask16
+#    define MASK_OF(n)               ((__mmask16)(0xffffU >> (16 - (n))))
+#    define ZERO()                   _mm512_setzero_ps()
+#    define SPLAT(x)                 _mm512_set1_ps(x)
+#    define LOAD(p)                  _mm512_loadu_ps(p)
+#    define LOAD_MASKED(p, mask)     _mm512_maskz_loadu_ps(mask, p)
+#    define STORE_MASKED(p, mask, v) _mm512_mask_storeu_ps(p, mask, v)
+#    define FMADD(a, b, c)           _mm512_fmadd_ps(a, b, c)
+#    include "core/gemm_kernel.h"
+
+/* The first n of eight lanes: a window into eight on and eight off. */
+__attribute__((target("avx2"))) static inline __m256i avx2_mask(size_t n)
+{
+    static const int lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(lanes + 8 - n));
+}
+
+#    define KERNEL(name)             avx2_##name
+#    define KERNEL_TARGET            __attribute__((target("avx2,fma")))
+#    define KERNEL_ROWS              6
+#    define KERNEL_VECTORS           2
+#    define VECTOR                   __m256
+#    define WIDTH                    8
+#    define MASK                     __m256i
+#    define MASK_OF(n)               avx2_mask(n)
+#    define ZERO()                   _mm256_setzero_ps()
+#    define SPLAT(x)                 _mm256_set1_ps(x)
+#    define LOAD(p)                  _mm256_loadu_ps(p)
+#    define LOAD_MASKED(p, mask)     _mm256_maskload_ps(p, mask)
+#    define STORE_MASKED(p, mask, v) _mm256_maskstore_ps(p, mask, v)
+#    define FMADD(a, b, c)           _mm256_fmadd_ps(a, b, c)
+#    include "core/gemm_kernel.h"
+
+#endif
+
+/* --- BLAS, where we have no kernel ------------------------------------------------------ */
+
+static blasint blas_size(size_t size)
+{
+    assert(size <= INT_MAX);
+    return (blasint)size;
+}
+
+static void blas_panel(const struct gemm_view *a, size_t m, const float *b, size_t ldb,
+                       size_t k, size_t width, const float *bias, float *c, size_t ldc)
+{
+    bool is_transposed = a->column_stride != 1;
+    /* BLAS wants a leading dimension of a whole row, even when there is but one. */
+    size_t lda = is_transposed ? a->column_stride : a->row_stride;
+    size_t least = is_transposed ? m : k;
+    for (size_t i = 0; i < m; i++) {
+        if (bias)
+            memcpy(c + i * ldc, bias, width * sizeof *c);
+        else
+            memset(c + i * ldc, 0, width * sizeof *c);
+    }
+    if (m == 0 || k == 0)
+        return;
+    cblas_sgemm(CblasRowMajor, is_transposed ? CblasTrans : CblasNoTrans, CblasNoTrans,
+                blas_size(m), blas_size(width), blas_size(k), 1.0F, a->values,
+                blas_size(lda < least ? least : lda), b, blas_size(ldb), 1.0F, c,
+                blas_size(ldc));
+}
+
+static void blas_row(const float *x, const float *b, size_t k, size_t n,
+                     const float *bias, float *y)
+{
+    const struct gemm_view a = {x, k, 1};
+    blas_panel(&a, 1, b, n, k, n, bias, y, n);
+}
+
+/* --- which ------------------------------------------------------------------------------ */
+
+static const struct kernel kernels[] = {
+#if defined(__x86_64__)
+    {"avx512", 48, avx512_panel, avx512_row},
+    {"avx2", 16, avx2_panel, avx2_row},
+#endif
+    {"blas", 48, blas_panel, blas_row},
+};
+
+#define N_KERNELS (sizeof kernels / sizeof *kernels)
+
+static const struct kernel *kernel = &kernels[N_KERNELS - 1];
+/* BLAS builds its text anew in a shared buffer at each call, so threads get a copy. */
+static char kernel_name[64] = "blas";
+
+static bool processor_has(const char *name)
+{
+#if defined(__x86_64__)
+    if (strcmp(name, "avx512") == 0)
+        return __builtin_cpu_supports("avx512f");
+    if (strcmp(name, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    return strcmp(name, "blas") == 0;
+}
+
+bool gemm_use(const char *name)
+{
+    for (size_t i = 0; i < N_KERNELS; i++) {
+        if (strcmp(kernels[i].name, name) != 0 || !processor_has(name))
+            continue;
+        kernel = &kernels[i];
+        if (kernel->run_panel == blas_panel)
+            snprintf(kernel_name, sizeof kernel_name, "blas %s", openblas_get_corename());
+        else
+            snprintf(kernel_name, sizeof kernel_name, "%s", kernel->name);
+        return true;
+    }
+    return false;
+}
+
+const char *gemm_kernel(void)
+{
+    return kernel_name;
+}
+
+/* --- packing ---------------------------------------------------------------------------- */
+
+static size_t round_up(size_t n)
+{
+    return (n + ROUND - 1) / ROUND * ROUND;
+}
+
+size_t gemm_packed_len(size_t k, size_t n)
+{
+    return k * round_up(n);
+}
+
+/* Width of the panel that starts at `column`, as it is packed. */
+static size_t panel_width(size_t column, size_t n)
+{
+    return n - column < kernel->panel ? round_up(n - column) : kernel->panel;
+}
+
+static void pack_rows(float *restrict panel, size_t width, const struct gemm_view *b,
+                      float factor, const struct gemm_part *part)
+{
+    size_t n = part->column_end - part->column;
+    for (size_t s = part->row; s < part->row_end; s++) {
+        const float *restrict from = b->values + s * b->row_stride + part->column;
+        float *restrict to = panel + s * width;
+        if (factor == 1.0F)
+            memcpy(to, from, n * sizeof *to);
+        else
+            for (size_t j = 0; j < n; j++)
+                to[j] = factor * from[j];
+        for (size_t j = n; j < width; j++)
+            to[j] = 0.0F;
+    }
+}
+
+/* The view's columns lie contiguously: read them in short runs, so that what is written stays
+ * in the first-level cache. */
+static void pack_columns(float *restrict panel, size_t width, const struct gemm_view *b,
+                         float factor, const struct gemm_part *part)
+{
+    size_t n = part->column_end - part->column;
+    for (size_t first = part->row; first < part->row_end; first += ROUND) {
+        size_t end = first + ROUND < part->row_end ? first + ROUND : part->row_end;
+        for (size_t j = 0; j < width; j++) {
+            const float *from = b->values + (part->column + j) * b->column_stride;
+            for (size_t s = first; s < end; s++)
+                panel[s * width + j] = j < n ? factor * from[s] : 0.0F;
+        }
+    }
+}
+
+void gemm_pack(float *packed, size_t k, size_t n, const struct gemm_view *b, float factor,
+               const struct gemm_part *part)
+{
+    assert(part->column % GEMM_BAND == 0 && part->column_end <= n && part->row_end <= k);
+    for (size_t j = part->column; j < part->column_end; j += kernel->panel) {
+        size_t end =
+            j + kernel->panel < part->column_end ? j + kernel->panel : part->column_end;
+        const struct gemm_part panel = {part->row, part->row_end, j, end};
+        (b->column_stride == 1 ? pack_rows : pack_columns)(
+            packed + j * k, panel_width(j, n), b, factor, &panel);
+    }
+}
+
+/* --- products --------------------------------------------------------------------------- */
+
+void gemm_run(const struct gemm_view *a, size_t m, const float *packed, size_t k,
+              size_t n, const float *bias, float *c, size_t ldc)
+{
+    for (size_t j = 0; j < n; j += kernel->panel) {
+        size_t width = n - j < kernel->panel ? n - j : kernel->panel;
+        kernel->run_panel(a, m, packed + j * k, panel_width(j, n), k, width,
+                          bias ? bias + j : NULL, c + j, ldc);
+    }
+}
+
+void gemm_row(const float *x, const float *b, size_t k, size_t n, const float *bias,
+              float *y)
+{
+    kernel->run_row(x, b, k, n, bias, y);
+}
+
+/* --- start-up check --------------------------------------------------------------------- */
+
+#define CHECK_SIDE 200 /* longest side that the check uses */
+
+/* Small integers: every sum is exact in float32, in any order, so == is the right test. */
+static void fill_integers(float *values, size_t n, unsigned state)
+{
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525U + 1013904223U;
+        values[i] = (float)((int)(state >> 16) % 17 - 8);
+    }
+}
+
+static float at(const struct gemm_view *view, size_t i, size_t j)
+{
+    return view->values[i * view->row_stride + j * view->column_stride];
+}
+
+struct check {
+    const float *left;
+    const float *right;
+    const float *bias;
+    float *packed;
+    float *c;
+};
+
+/* shape: rows, columns, summed. Cells behind the result must stay untouched. */
+static bool product_is_right(const struct check *check, const size_t shape[3],
+                             bool left_transposed, bool right_transposed)
+{
+    size_t m = shape[0];
+    size_t n = shape[1];
+    size_t k = shape[2];
+    const struct gemm_view a = left_transposed ? (struct gemm_view){check->left, 1, m}
+                                               : (struct gemm_view){check->left, k, 1};
+    const struct gemm_view b = right_transposed ? (struct gemm_view){check->right, 1, k}
+                                                : (struct gemm_view){check->right, n, 1};
+    const struct gemm_part all = {0, k, 0, n};
+    for (size_t i = 0; i <= m * n; i++)
+        check->c[i] = NAN;
+    gemm_pack(check->packed, k, n, &b, 1.0F, &all);
+    gemm_run(&a, m, check->packed, k, n, check->bias, check->c, n);
+    if (m == 1 && !right_transposed)
+        gemm_row(check->left, check->right, k, n, check->bias, check->c);
+    for (size_t i = 0; i < m * n; i++) {
+        float sum = check->bias[i % n];
+        for (size_t s = 0; s < k; s++)
+            sum += at(&a, i / n, s) * at(&b, s, i % n);
+        if (!(check->c[i] == sum))
+            return false;
+    }
+    return isnan(check->c[m * n]);
+}
+
+static int check_shapes(const struct check *check, struct err *err)
+{
+    static const size_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 31};
+    static const size_t columns[] = {1, 8, 15, 17, 33, 48, 65, 100};
+    static const size_t summed[] = {0, 1, 5, 64};
+    for (size_t i = 0; i < 10 * 8 * 4 * 4; i++) {
+        const size_t shape[3] = {rows[i / 128], columns[i / 16 % 8], summed[i / 4 % 4]};
+        if (!product_is_right(check, shape, i & 1, i & 2))
+            return err_set(err, ERR_INTERNAL, "product_wrong",
+                           "the matrix kernel %s is wrong for %zu x %zu over %zu",
+                           kernel_name, shape[0], shape[1], shape[2]);
+    }
+    return 0;
+}
+
+static int check_kernel(struct err *err)
+{
+    const size_t cells = (size_t)CHECK_SIDE * CHECK_SIDE;
+    int rc = -1;
+    float *memory = mem_new(5 * cells, sizeof *memory, err);
+    if (!memory)
+        return -1;
+    const struct check check = {memory, memory + cells, memory + 2 * cells,
+                                memory + 3 * cells, memory + 4 * cells};
+    fill_integers(memory, 3 * cells, 1);
+    rc = check_shapes(&check, err);
+    free(memory);
+    return rc;
+}
+
+int gemm_start(struct err *err)
+{
+    openblas_set_num_threads(1);
+    for (size_t i = 0; i < N_KERNELS; i++)
+        if (gemm_use(kernels[i].name))
+            break;
+    if (kernel->run_panel == blas_panel && openblas_get_parallel() == OPENBLAS_SEQUENTIAL)
+        return err_set(
+            err, ERR_INTERNAL, "blas_serial",
+            "the BLAS library (%s) is built without threads and unsafe to call "
+            "from several; install libopenblas0-pthread",
+            openblas_get_config());
+    return check_kernel(err);
+}
