@@ -229,7 +229,8 @@ static bool is_alike(const struct mlp *a, const struct mlp *b)
 {
     bool is_same = a->n_layers == b->n_layers && a->n_parameters == b->n_parameters &&
                    a->n_statistics == b->n_statistics && a->loss == b->loss &&
-                   a->has_scales == b->has_scales;
+                   a->has_scales == b->has_scales && a->periodic.n == b->periodic.n &&
+                   a->periodic.width == b->periodic.width;
     for (size_t l = 0; is_same && l < a->n_layers; l++)
         is_same = a->layers[l].fan_in == b->layers[l].fan_in &&
                   a->layers[l].fan_out == b->layers[l].fan_out &&

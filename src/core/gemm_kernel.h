@@ -124,12 +124,12 @@ KERNEL_TARGET static void KERNEL(row)(const float *x, const float *b, size_t k, 
     size_t at = 0;
     for (; n - at > KERNEL_VECTORS * WIDTH; at += KERNEL_VECTORS * WIDTH)
         KERNEL(tile)
-        (1, KERNEL_VECTORS, true, &a, b + at, n, k, bias ? bias + at : NULL, y + at, n,
-         MASK_OF(WIDTH));
+    (1, KERNEL_VECTORS, true, &a, b + at, n, k, bias ? bias + at : NULL, y + at, n,
+     MASK_OF(WIDTH));
     for (; at < n; at += WIDTH)
         KERNEL(tile)
-        (1, 1, false, &a, b + at, n, k, bias ? bias + at : NULL, y + at, n,
-         MASK_OF(n - at < WIDTH ? n - at : WIDTH));
+    (1, 1, false, &a, b + at, n, k, bias ? bias + at : NULL, y + at, n,
+     MASK_OF(n - at < WIDTH ? n - at : WIDTH));
 }
 
 #undef KERNEL_REST

@@ -65,6 +65,30 @@ static int check_functions(const struct mlp_spec *spec, struct err *err)
     return loss_check(spec->loss, &spec->loss_options, err);
 }
 
+static int check_periodic(const struct mlp_spec *spec, struct err *err)
+{
+    const struct periodic *p = &spec->periodic;
+    if (p->n == 0)
+        return 0;
+    if (p->n_frequencies < 1 || p->n_frequencies > PERIODIC_FREQUENCIES_MAX)
+        return err_set_at(err, ERR_INVALID, "out_of_range", "/periodic_frequencies",
+                          "periodic_frequencies must be 1 to %d, not %zu",
+                          PERIODIC_FREQUENCIES_MAX, p->n_frequencies);
+    if (p->width < 1 || p->width > PERIODIC_WIDTH_MAX)
+        return err_set_at(err, ERR_INVALID, "out_of_range", "/periodic_width",
+                          "periodic_width must be 1 to %d, not %zu", PERIODIC_WIDTH_MAX,
+                          p->width);
+    if (p->n > spec->n_inputs)
+        return err_set_at(err, ERR_INVALID, "out_of_range", "/periodic_inputs",
+                          "more inputs are to be embedded than the net has");
+    for (size_t i = 0; i < p->n; i++)
+        if (p->inputs[i] >= spec->n_inputs || (i > 0 && p->inputs[i] <= p->inputs[i - 1]))
+            return err_set_at(err, ERR_INVALID, "out_of_range", "/periodic_inputs",
+                              "inputs to embed must rise and be below %zu",
+                              spec->n_inputs);
+    return 0;
+}
+
 static int check_slope(enum act act, const char *pointer, struct err *err)
 {
     if (act_is_trainable(act))
@@ -95,12 +119,23 @@ static size_t parameters_per_neuron(const struct mlp_spec *spec, size_t layer,
     return fan_in + 1 + is_normalised;
 }
 
+static struct periodic periodic_of(const struct mlp_spec *spec)
+{
+    struct periodic periodic = spec->periodic;
+    periodic.n_inputs = spec->n_inputs;
+    return periodic;
+}
+
 int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err)
 {
     if (check_widths(spec, err) < 0 || check_functions(spec, err) < 0)
         return -1;
-    uint64_t total = spec->feature_scale ? spec->n_inputs : 0;
-    uint64_t fan_in = spec->n_inputs;
+    if (check_periodic(spec, err) < 0)
+        return -1;
+    const struct periodic periodic = periodic_of(spec);
+    uint64_t fan_in = periodic_n_columns(&periodic);
+    uint64_t total = (spec->feature_scale ? fan_in : 0) +
+                     periodic.n * periodic_n_parameters(&periodic);
     for (size_t i = 0; i <= spec->n_hidden; i++) { /* at most 64 · 1e12: no overflow */
         uint64_t fan_out = width_after(spec, i);
         total += parameters_per_neuron(spec, i, (size_t)fan_in) * fan_out;
@@ -116,8 +151,10 @@ int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err
 /* Shapes and places of all layers; nothing is allocated yet. */
 static void lay_out(const struct mlp_spec *spec, struct mlp *mlp)
 {
-    size_t at = spec->feature_scale ? spec->n_inputs : 0;
-    size_t fan_in = spec->n_inputs;
+    size_t fan_in = periodic_n_columns(&mlp->periodic);
+    size_t at = spec->feature_scale ? fan_in : 0;
+    mlp->periodic_at = at;
+    at += mlp->periodic.n * periodic_n_parameters(&mlp->periodic);
     mlp->has_scales = spec->feature_scale;
     for (size_t i = 0; i < mlp->n_layers; i++) {
         bool is_hidden = i < spec->n_hidden;
@@ -156,31 +193,49 @@ static void reset_statistics(struct mlp *mlp)
     }
 }
 
+static int allocate(struct mlp *mlp, struct err *err)
+{
+    const size_t *inputs = mlp->periodic.inputs; /* the spec's, from here on a copy */
+    size_t *copy = mem_new(mlp->periodic.n, sizeof *copy, err);
+    mlp->periodic.inputs = copy;
+    if (!copy)
+        return -1;
+    if (mlp->periodic.n > 0)
+        memcpy(copy, inputs, mlp->periodic.n * sizeof *copy);
+    mlp->parameters = mem_new(mlp->n_parameters, sizeof *mlp->parameters, err);
+    if (!mlp->parameters)
+        return -1;
+    if (mlp->n_statistics == 0)
+        return 0;
+    mlp->statistics = mem_new(mlp->n_statistics, sizeof *mlp->statistics, err);
+    return mlp->statistics ? 0 : -1;
+}
+
 int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err)
 {
     struct mlp made = {.n_layers = spec->n_hidden + 1,
                        .loss = spec->loss,
-                       .loss_options = spec->loss_options};
+                       .loss_options = spec->loss_options,
+                       .periodic = periodic_of(spec)};
     if (mlp_count(spec, &made.n_parameters, err) < 0)
         return -1;
     lay_out(spec, &made);
-    made.parameters = mem_new(made.n_parameters, sizeof *made.parameters, err);
-    if (!made.parameters)
+    if (allocate(&made, err) < 0) {
+        mlp_clear(&made);
         return -1;
-    if (made.n_statistics > 0) {
-        made.statistics = mem_new(made.n_statistics, sizeof *made.statistics, err);
-        if (!made.statistics) {
-            free(made.parameters);
-            return -1;
-        }
-        reset_statistics(&made);
     }
+    reset_statistics(&made);
     *mlp = made;
     return 0;
 }
 
 void mlp_clear(struct mlp *mlp)
 {
+    union {
+        const size_t *read;
+        size_t *owned;
+    } inputs = {mlp->periodic.inputs};
+    free(inputs.owned);
     free(mlp->statistics);
     free(mlp->parameters);
     *mlp = (struct mlp){0};
@@ -188,7 +243,7 @@ void mlp_clear(struct mlp *mlp)
 
 size_t mlp_n_inputs(const struct mlp *mlp)
 {
-    return mlp->layers[0].fan_in;
+    return mlp->periodic.n_inputs;
 }
 
 size_t mlp_n_outputs(const struct mlp *mlp)
@@ -252,8 +307,14 @@ void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std, uint
             fill(mlp->parameters + layer->gains_at, 1.0F, layer->fan_out);
     }
     if (mlp->has_scales)
-        fill(mlp->parameters, 1.0F, mlp_n_inputs(mlp));
+        fill(mlp->parameters, 1.0F, mlp->layers[0].fan_in);
     reset_statistics(mlp);
+}
+
+void mlp_init_embeddings(struct mlp *mlp, double frequency_scale, uint64_t seed)
+{
+    periodic_init(&mlp->periodic, frequency_scale, seed,
+                  mlp->parameters + mlp->periodic_at);
 }
 
 void mlp_zero_output(struct mlp *mlp)
@@ -319,12 +380,15 @@ int mlp_fold(const struct mlp *mlp, struct mlp *folded, struct err *err)
         .loss = mlp->loss,
         .loss_options = mlp->loss_options,
         .normalization = is_layer_norm ? MLP_LAYER_NORM : MLP_NORMALIZATION_NONE,
+        .periodic = mlp->periodic,
     };
     struct mlp made;
     if (mlp_new(&spec, &made, err) < 0)
         return -1;
     for (size_t l = 0; l < mlp->n_layers; l++)
         fold_layer(mlp, l, &made);
+    memcpy(made.parameters + made.periodic_at, mlp->parameters + mlp->periodic_at,
+           made.periodic.n * periodic_n_parameters(&made.periodic) * sizeof(float));
     *folded = made;
     return 0;
 }

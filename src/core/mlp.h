@@ -10,8 +10,9 @@
  * one before it would have been cancelled or could be learnt by it.
  *
  * c is 1, or 1/√fan_in in NTK parametrisation (Jacot, Gabriel and Hongler 2018), under which
- * one learning rate fits layers of all widths. With feature scales the first layer sees
- * x ∘ s, s learnt (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024).
+ * one learning rate fits layers of all widths. With periodic embeddings (core/periodic.h)
+ * inputs add columns of their own to what the first layer sees; with feature scales it sees
+ * those columns times s, s learnt (Holzmüller, Grinsztajn and Steinwart, NeurIPS 2024).
  *
  * A trained mlp is not written to any more, so any number of threads may read it; passes
  * over rows are core/pass.h.
@@ -26,6 +27,7 @@
 #include "base/err.h"
 #include "core/act.h"
 #include "core/loss.h"
+#include "core/periodic.h"
 
 #define MLP_LAYERS_MAX 64      /* dense layers, output included */
 #define MLP_WIDTH_MAX  1000000 /* columns in, out, or of a hidden layer */
@@ -67,6 +69,9 @@ struct mlp_spec {
     enum mlp_normalization normalization; /* of every hidden layer */
     bool ntk_parametrization;             /* of every layer */
     bool feature_scale;                   /* a learnt scale of every input */
+    /* Periodic embeddings of these inputs (core/periodic.h); `inputs` is borrowed. n_inputs is
+     * the one above. */
+    struct periodic periodic;
 };
 
 struct mlp_layer {
@@ -88,15 +93,25 @@ struct mlp {
     struct mlp_layer layers[MLP_LAYERS_MAX];
     enum loss loss;
     struct loss_options loss_options;
-    bool has_scales; /* parameters [0, n_inputs) are s */
+    struct periodic periodic; /* `inputs` is owned; n 0: no embeddings */
+    size_t periodic_at;       /* index into parameters: those of the embeddings */
+    bool has_scales;          /* parameters [0, fan_in of the first layer) are s */
     size_t n_parameters;
-    float *parameters; /* owned [n_parameters]: s, then W, b, g of each layer */
+    float
+        *parameters; /* owned [n_parameters]: s, embeddings, then W, b, g of each layer */
     size_t n_statistics;
     float *statistics; /* owned [n_statistics]; NULL without batch_norm */
 };
 
 /* What a parameter is: learning rates, decay and penalties differ by it. */
-enum mlp_group { MLP_WEIGHTS, MLP_BIASES, MLP_GAINS, MLP_SCALES, MLP_GROUP_COUNT };
+enum mlp_group {
+    MLP_WEIGHTS,
+    MLP_BIASES,
+    MLP_GAINS,
+    MLP_SCALES,
+    MLP_EMBEDDINGS,
+    MLP_GROUP_COUNT
+};
 
 /* Number of weights and biases of such a net; -1 with ERR_INVALID (the field named by
  * pointer, e.g. "/hidden_layer_sizes/1") when a size is 0, too large, the loss and output
@@ -118,16 +133,19 @@ int mlp_check_trainable(enum act activation, enum act output_activation, struct 
 void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std,
                       uint64_t seed);
 
+/* Fills the parameters of the embeddings (periodic_init), if there are any. */
+void mlp_init_embeddings(struct mlp *mlp, double frequency_scale, uint64_t seed);
+
 /* Sets the output layer's weights and biases to 0, so that training starts at the same
  * prediction for every row. */
 void mlp_zero_output(struct mlp *mlp);
 
-size_t mlp_n_inputs(const struct mlp *mlp);
+size_t mlp_n_inputs(const struct mlp *mlp); /* columns of x, before embedding */
 size_t mlp_n_outputs(const struct mlp *mlp);
 
 /* The net that predicts the same and has no feature scales, NTK factors or batch_norm: they
- * are multiplied into weights and biases (layer_norm stays, it depends on the row). Owned by
- * the caller, as from mlp_new. */
+ * are multiplied into weights and biases (layer_norm and embeddings stay, they depend on the
+ * row). Owned by the caller, as from mlp_new. */
 int mlp_fold(const struct mlp *mlp, struct mlp *folded, struct err *err);
 
 #endif

@@ -57,6 +57,7 @@ struct pass {
     bool may_train;
     size_t n_inputs;
     size_t n_targets;
+    bool needs_input_slope; /* something is learnt below the first layer */
     struct room rooms[MLP_LAYERS_MAX];
     struct segment segments[MLP_LAYERS_MAX];
     size_t n_segments;
@@ -64,9 +65,11 @@ struct pass {
     size_t n_phases;
     struct pass_band *bands; /* owned [n_bands] */
     size_t n_bands;
-    float *x;           /* gathered or scaled rows, in memory: [max_rows x n_inputs] */
-    float *raw;         /* gathered rows before they were scaled */
-    float *input_slope; /* ∂loss/∂(x ∘ s) [max_rows x n_inputs]; feature scales only */
+    /* in memory: what rows become on the way to the first layer, where they become it */
+    float *x;           /* gathered [max_rows x n_inputs]; training only */
+    float *spread;      /* embedded [max_rows x fan_in] */
+    float *scaled;      /* times s [max_rows x fan_in] */
+    float *input_slope; /* ∂loss/∂(what the first layer sees) [max_rows x fan_in] */
     float *t;           /* gathered targets */
     float *weights;     /* gathered weights */
     double *losses;     /* owned [blocks]: sum over the rows of each block */
@@ -77,8 +80,9 @@ struct pass {
     size_t n_blocks;
     size_t n_rows; /* of a block, but for the last ones, which may have one less */
     double total_weight;
-    const float *in;       /* [n x n_inputs] that the first layer sees */
-    const float *unscaled; /* [n x n_inputs] */
+    const float *raw;      /* [n x n_inputs]: rows as they are … */
+    const float *unscaled; /* [n x fan_in]: … embedded … */
+    const float *in;       /* [n x fan_in]: … and as the first layer sees them */
     const float *targets;
     const float *row_weights;
 };
@@ -160,7 +164,7 @@ static size_t cut_bands(const struct pass *pass, size_t l, struct pass_band *ban
 static int plan_bands(struct pass *pass, struct err *err)
 {
     const struct mlp *mlp = pass->mlp;
-    size_t n = mlp->has_scales ? 1 : 0;
+    size_t n = mlp->has_scales + mlp->periodic.n;
     for (size_t l = 0; l < mlp->n_layers; l++)
         n += cut_bands(pass, l, NULL);
     pass->bands = mem_new(n, sizeof *pass->bands, err);
@@ -168,7 +172,11 @@ static int plan_bands(struct pass *pass, struct err *err)
         return -1;
     if (mlp->has_scales)
         pass->bands[pass->n_bands++] =
-            (struct pass_band){MLP_SCALES, 0, 0, pass->n_inputs, 0, 0};
+            (struct pass_band){MLP_SCALES, 0, 0, mlp->layers[0].fan_in, 0, 0};
+    size_t each = periodic_n_parameters(&mlp->periodic);
+    for (size_t i = 0; i < mlp->periodic.n; i++)
+        pass->bands[pass->n_bands++] = (struct pass_band){
+            MLP_EMBEDDINGS, 0, mlp->periodic_at + i * each, each, i, i + 1};
     for (size_t l = 0; l < mlp->n_layers; l++)
         pass->n_bands += cut_bands(pass, l, pass->bands + pass->n_bands);
     return 0;
@@ -221,7 +229,7 @@ static void place_layer(struct pass *pass, size_t l, struct arena *arena)
         return;
     if (!is_last && act_needs_z(layer->activation))
         room->y = take(arena, rows, layer->fan_out);
-    if (l > 0 || pass->mlp->has_scales)
+    if (l > 0 || pass->needs_input_slope)
         room->back = take(arena, 1, gemm_packed_len(layer->fan_out, layer->fan_in));
     room->slope = take(arena, rows, layer->fan_out);
     room->delta = room->slope;
@@ -232,20 +240,22 @@ static void place_layer(struct pass *pass, size_t l, struct arena *arena)
 
 static void place_all(struct pass *pass, struct arena *arena)
 {
-    bool has_scales = pass->mlp->has_scales;
+    const struct mlp *mlp = pass->mlp;
     size_t rows = pass->max_rows;
-    for (size_t l = 0; l < pass->mlp->n_layers; l++)
+    size_t fan_in = mlp->layers[0].fan_in;
+    for (size_t l = 0; l < mlp->n_layers; l++)
         place_layer(pass, l, arena);
-    if (pass->may_train || has_scales)
-        pass->x = take(arena, rows, pass->n_inputs);
+    if (mlp->periodic.n > 0)
+        pass->spread = take(arena, rows, fan_in);
+    if (mlp->has_scales)
+        pass->scaled = take(arena, rows, fan_in);
     if (!pass->may_train)
         return;
+    pass->x = take(arena, rows, pass->n_inputs);
     pass->t = take(arena, rows, pass->n_targets);
     pass->weights = take(arena, rows, 1);
-    if (has_scales) {
-        pass->raw = take(arena, rows, pass->n_inputs);
-        pass->input_slope = take(arena, rows, pass->n_inputs);
-    }
+    if (pass->needs_input_slope)
+        pass->input_slope = take(arena, rows, fan_in);
 }
 
 static int allocate(struct pass *pass, struct err *err)
@@ -277,6 +287,7 @@ int pass_new(const struct mlp *mlp, size_t max_rows, bool training, struct pass 
     made->may_train = training;
     made->n_inputs = mlp_n_inputs(mlp);
     made->n_targets = loss_n_targets(mlp->loss, mlp_n_outputs(mlp));
+    made->needs_input_slope = mlp->has_scales || mlp->periodic.n > 0;
     cut_segments(made);
     plan_phases(made);
     if (plan_bands(made, err) < 0 || allocate(made, err) < 0) {
@@ -355,16 +366,20 @@ static void scale_rows(float *restrict to, const float *restrict from,
 static void gather(struct pass *pass, struct block block)
 {
     const struct pass_rows *rows = &pass->rows;
-    size_t k = pass->n_inputs;
-    bool has_scales = pass->mlp->has_scales;
+    const struct mlp *mlp = pass->mlp;
+    size_t fan_in = mlp->layers[0].fan_in;
     if (rows->order) {
-        copy_rows(has_scales ? pass->raw : pass->x, rows->x, rows->order, block, k);
+        copy_rows(pass->x, rows->x, rows->order, block, pass->n_inputs);
         copy_rows(pass->t, rows->t, rows->order, block, pass->n_targets);
         if (rows->weights)
             copy_rows(pass->weights, rows->weights, rows->order, block, 1);
     }
-    if (has_scales)
-        scale_rows(pass->x, pass->unscaled, pass->mlp->parameters, block, k);
+    if (mlp->periodic.n > 0)
+        periodic_forward(&mlp->periodic, mlp->parameters + mlp->periodic_at,
+                         pass->raw + block.first * pass->n_inputs,
+                         block.end - block.first, pass->spread + block.first * fan_in);
+    if (mlp->has_scales)
+        scale_rows(pass->scaled, pass->unscaled, mlp->parameters, block, fan_in);
 }
 
 static void multiply(struct pass *pass, size_t l, struct block block)
@@ -527,7 +542,7 @@ static void go_down(struct pass *pass, size_t s, struct block block)
         if (l > 0)
             step_down(pass, l, block);
     }
-    if (s == 0 && pass->mlp->has_scales) {
+    if (s == 0 && pass->needs_input_slope) {
         const struct mlp_layer *layer = &pass->mlp->layers[0];
         const struct gemm_view view = {row_of(pass, 0, pass->rooms[0].delta, block.first),
                                        layer->fan_out, 1};
@@ -570,9 +585,9 @@ static void begin(struct pass *pass, const struct pass_rows *rows, bool is_train
     pass->is_training = is_training;
     pass->n_blocks = count_blocks(pass, rows->n);
     pass->total_weight = sum_of(rows);
-    bool has_scales = pass->mlp->has_scales;
-    pass->unscaled = !rows->order ? rows->x : has_scales ? pass->raw : pass->x;
-    pass->in = has_scales ? pass->x : pass->unscaled;
+    pass->raw = rows->order ? pass->x : rows->x;
+    pass->unscaled = pass->spread ? pass->spread : pass->raw;
+    pass->in = pass->scaled ? pass->scaled : pass->unscaled;
     pass->targets = rows->order ? pass->t : rows->t;
     pass->row_weights = rows->order && rows->weights ? pass->weights : rows->weights;
 }
@@ -687,6 +702,20 @@ static void sum_columns(const struct pass *pass, const float *a, const float *b,
     }
 }
 
+static void embedding_gradient(const struct pass *pass, const struct pass_band *band,
+                               float *gradient)
+{
+    const struct mlp *mlp = pass->mlp;
+    const struct periodic_slopes slopes = {
+        .x = pass->raw,
+        .slope = pass->input_slope,
+        .scales = mlp->has_scales ? mlp->parameters : NULL,
+        .n_rows = pass->rows.n,
+    };
+    periodic_gradient(&mlp->periodic, band->row, mlp->parameters + band->at, &slopes,
+                      gradient);
+}
+
 void pass_band_gradient(struct pass *pass, size_t i, float *gradient)
 {
     const struct pass_band *band = &pass->bands[i];
@@ -711,6 +740,9 @@ void pass_band_gradient(struct pass *pass, size_t i, float *gradient)
         break;
     case MLP_SCALES:
         sum_columns(pass, pass->input_slope, pass->unscaled, band->n, out);
+        break;
+    case MLP_EMBEDDINGS:
+        embedding_gradient(pass, band, out);
         break;
     case MLP_GROUP_COUNT:
         break;

@@ -76,10 +76,10 @@ double pass_total_weight(const struct pass *pass);
 /* A band is a run of parameters of one kind whose gradient one task computes. */
 struct pass_band {
     enum mlp_group group;
-    size_t layer;        /* of scales: 0 */
+    size_t layer;        /* of scales and embeddings: 0 */
     size_t at;           /* index into parameters */
     size_t n;            /* parameters */
-    size_t row, row_end; /* of W, for weights */
+    size_t row, row_end; /* of W, for weights; of embeddings: which */
 };
 
 size_t pass_n_bands(const struct pass *pass);

@@ -27,7 +27,8 @@ struct kind {
     const char *name;
     enum solver solver;
     enum mlp_normalization normalization;
-    bool is_strong; /* NTK, scales, dropout, decay that fades, weights, early stopping */
+    bool
+        is_strong; /* NTK, scales, embeddings, dropout, decay that fades, weights, early stopping */
     enum schedule schedule;
     size_t batch_size;
 };
@@ -46,6 +47,7 @@ static const struct kind kinds[] = {
 static struct mlp make_net(const struct kind *kind, uint64_t seed)
 {
     static const size_t hidden[] = {11, 50};
+    static const size_t inputs[] = {1, 4, 5};
     const struct mlp_spec spec = {
         .n_inputs = INPUTS,
         .hidden_layer_sizes = hidden,
@@ -58,11 +60,16 @@ static struct mlp make_net(const struct kind *kind, uint64_t seed)
         .normalization = kind->normalization,
         .ntk_parametrization = kind->is_strong,
         .feature_scale = kind->is_strong,
+        .periodic = {.n = kind->is_strong ? 3 : 0,
+                     .inputs = inputs,
+                     .n_frequencies = 8,
+                     .width = 3},
     };
     struct mlp mlp;
     struct err err = {0};
     assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
     mlp_init_weights(&mlp, MLP_HE_NORMAL, 0.0, seed);
+    mlp_init_embeddings(&mlp, 0.5, seed);
     return mlp;
 }
 
@@ -95,6 +102,7 @@ static struct fit_options options_of(const struct kind *kind, size_t max_iter)
         options.regularization_schedule = SCHEDULE_SHARE_FLAT_COSINE;
         options.rate_factor[MLP_SCALES] = 6.0;
         options.rate_factor[MLP_BIASES] = 0.1;
+        options.rate_factor[MLP_EMBEDDINGS] = 0.5;
         options.gradient_clip = 1.0;
     }
     return options;
