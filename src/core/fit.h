@@ -33,7 +33,8 @@ struct fit_options {
      * 1. Not lbfgs. */
     double rate_factor[MLP_GROUP_COUNT];
     /* What the rates of dropout and of adamw's weight_decay are multiplied by, over a run
-     * (schedule_share): constant or flat_cosine. */
+     * (schedule_share): constant or flat_cosine. Weights and feature scales decay; biases,
+     * gains and embeddings do not. */
     enum schedule_share regularization_schedule;
     /* Rows; 0: min(200, n_rows); gd and lbfgs always take all rows. With batch_norm at least 2,
      * and a last batch of one row is left out: it has no variance. */
@@ -93,7 +94,9 @@ struct fit_hooks {
 enum fit_stop {
     FIT_MAX_ITER,
     FIT_NO_CHANGE,
-    FIT_CONVERGED /* lbfgs: no |slope| over FIT_LBFGS_SLOPE, or no lower loss to be found */
+    /* lbfgs: no |slope| over tol, or over FIT_LBFGS_SLOPE where tol is larger; or there is
+     * no lower loss to be found */
+    FIT_CONVERGED
 };
 
 #define FIT_LBFGS_SLOPE          1e-5

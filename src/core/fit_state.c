@@ -136,7 +136,8 @@ static int prepare_lbfgs(struct fit *fit, struct err *err)
         return err_set_at(err, ERR_TOO_LARGE, "too_large", "/solver",
                           "lbfgs is for nets of up to %d weights, not %zu: use adam",
                           FIT_LBFGS_PARAMETERS_MAX, mlp->n_parameters);
-    if (lbfgs_init(&fit->lbfgs, mlp->n_parameters, FIT_LBFGS_SLOPE, err) < 0)
+    double slope = fmin(fit->options->tol, FIT_LBFGS_SLOPE);
+    if (lbfgs_init(&fit->lbfgs, mlp->n_parameters, slope, err) < 0)
         return -1;
     for (size_t i = 0; i < mlp->n_parameters; i++)
         fit->lbfgs.x[i] = (double)mlp->parameters[i];

@@ -45,7 +45,7 @@ struct kernel {
 #    define LOAD_MASKED(p, mask)     _mm512_maskz_loadu_ps(mask, p)
 #    define STORE_MASKED(p, mask, v) _mm512_mask_storeu_ps(p, mask, v)
 #    define FMADD(a, b, c)           _mm512_fmadd_ps(a, b, c)
-#    include "core/gemm_kernel.h"
+#    include "core/gemm_kernel.inc"
 
 /* The first n of eight lanes: a window into eight on and eight off. */
 __attribute__((target("avx2"))) static inline __m256i avx2_mask(size_t n)
@@ -68,7 +68,7 @@ __attribute__((target("avx2"))) static inline __m256i avx2_mask(size_t n)
 #    define LOAD_MASKED(p, mask)     _mm256_maskload_ps(p, mask)
 #    define STORE_MASKED(p, mask, v) _mm256_maskstore_ps(p, mask, v)
 #    define FMADD(a, b, c)           _mm256_fmadd_ps(a, b, c)
-#    include "core/gemm_kernel.h"
+#    include "core/gemm_kernel.inc"
 
 #endif
 
