@@ -15,6 +15,7 @@
 #include "store/db.h"
 #include "store/migrate.h"
 #include "work/pool.h"
+#include "work/team.h"
 
 #define DRAIN_TICK_NS    5000000
 #define DRAIN_WARN_TICKS 2000
@@ -25,6 +26,7 @@ struct app {
     const struct config *config;
     struct db *db;
     struct predictor *predictor;
+    struct team *team;
     struct jobs *jobs;
     struct pool *workers;
     struct pool *_Atomic controls; /* requests may come in before it is there */
@@ -72,8 +74,11 @@ static int start_store(struct app *app, struct err *err)
 
 static int start_jobs(struct app *app, struct err *err)
 {
+    if (team_start(app->config->threads, WORKER_NICENESS, &app->team, err) < 0)
+        return -1;
     struct jobs_options options = {.db = app->db,
                                    .predictor = app->predictor,
+                                   .team = app->team,
                                    .ctx = app,
                                    .wake = wake_workers,
                                    .report = report_job};
@@ -128,8 +133,8 @@ static int start(struct app *app, struct err *err)
         predictor_open(app->db, app->config->cached_models, &app->predictor, err) < 0 ||
         start_jobs(app, err) < 0 || start_server(app, err) < 0)
         return -1;
-    log_line(LOG_INFO, "app", "", "mlpd %s; kernel %s; %zu workers", MLPD_VERSION,
-             gemm_kernel(), app->config->workers);
+    log_line(LOG_INFO, "app", "", "mlpd %s; kernel %s; %zu workers, %zu threads",
+             MLPD_VERSION, gemm_kernel(), app->config->workers, app->config->threads);
     atomic_store(&app->service.is_ready, true);
     bool is_six = strchr(app->config->host, ':') != NULL;
     log_line(LOG_INFO, "app", "", "listening on http://%s%s%s:%u", is_six ? "[" : "",
@@ -163,6 +168,7 @@ static int stop(struct app *app, struct err *err)
     server_stop(app->server);
     pool_stop(app->workers);
     jobs_close(app->jobs);
+    team_stop(app->team);
     predictor_close(app->predictor);
     return db_close(app->db, err);
 }

@@ -31,6 +31,8 @@ static const struct option options[] = {
     {"listen", OPTION_TEXT, AT(listen), "127.0.0.1:8080", 0, 0,
      "address and port; port 0 takes any free one"},
     {"workers", OPTION_COUNT, AT(workers), NULL, 1, 256, "jobs trained at a time"},
+    {"threads", OPTION_COUNT, AT(threads), NULL, 1, 256,
+     "threads of one training, while cores are idle"},
     {"http-threads", OPTION_COUNT, AT(http_threads), "2", 2, 64, "event threads"},
     {"control-threads", OPTION_COUNT, AT(control_threads), "4", 1, 64,
      "threads for requests that may block"},

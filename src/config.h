@@ -18,6 +18,7 @@ struct config {
     char host[64];          /* numeric address of it, without brackets */
     unsigned port;          /* 0: any */
     size_t workers;         /* jobs trained at a time */
+    size_t threads;         /* of one training */
     size_t http_threads;    /* event threads */
     size_t control_threads; /* for requests that may block */
     size_t max_connections;

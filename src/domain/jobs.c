@@ -314,8 +314,9 @@ void jobs_run(void *ctx, void *item)
 
     report(jobs, &running->job, "running");
     look_again(jobs, running);
-    int trained = trainer_run(jobs->options.db, &running->job, &running->stop, &version,
-                              &warnings, &why);
+    const struct trainer trainer = {jobs->options.db, jobs->options.team};
+    int trained =
+        trainer_run(&trainer, &running->job, &running->stop, &version, &warnings, &why);
     conclude(jobs, running, trained, &version, &warnings, &why);
     delist(jobs, running);
     model_version_clear(&version);

@@ -14,12 +14,14 @@
 #include "entity/job.h"
 
 struct db;
+struct team;
 
 struct jobs;
 
 struct jobs_options {
     struct db *db;               /* borrowed */
     struct predictor *predictor; /* borrowed: told of new versions */
+    struct team *team;           /* borrowed: helps to train; NULL: nobody */
     void *ctx;                   /* for the two below */
     void (*wake)(void *ctx);     /* a job was queued */
     /* A job reached a state; for the log. `detail` says why or what. */

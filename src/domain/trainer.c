@@ -13,6 +13,7 @@
 #include "domain/scores.h"
 #include "table/encoder_codec.h"
 #include "table/split.h"
+#include "work/team.h"
 
 /* A training under way; everything is owned. */
 struct training {
@@ -286,7 +287,9 @@ static int prepare(struct training *training, struct db *db, const struct job *j
 
 /* --- training and packing ------------------------------------------------------------ */
 
-static int fit(struct training *training, struct reporter *reporter, struct err *err)
+/* Helpers take part as long as there are idle cores; the model is the same without. */
+static int fit(struct training *training, struct team *team, struct reporter *reporter,
+               struct err *err)
 {
     struct fit_options options;
     struct fit_result result;
@@ -294,13 +297,17 @@ static int fit(struct training *training, struct reporter *reporter, struct err 
     for (int part = 0; part < METRICS_PART_COUNT; part++)
         parts[part] = (struct fit_rows){training->x[part], training->t[part],
                                         training->n_rows[part], training->weights[part]};
-    const struct fit_hooks hooks = reporter_hooks(reporter);
+    const struct parallel parallel = {team, team_run};
+    struct fit_hooks hooks = reporter_hooks(reporter);
+    hooks.parallel = team ? &parallel : NULL;
 
     parameters_to_fit(&reporter->job->parameters, &options);
+    team_enter(team);
     int status =
         fit_run(&training->mlp, &options, &parts[METRICS_TRAIN],
                 training->n_rows[METRICS_VALIDATION] ? &parts[METRICS_VALIDATION] : NULL,
                 &hooks, &result, err);
+    team_leave(team);
     /* A hook that could not write is the real reason of the stop. */
     if (status < 0 && reporter->err.code != ERR_NONE)
         *err = reporter->err;
@@ -354,8 +361,9 @@ static int score(const struct training *training, struct metrics *metrics,
     return 0;
 }
 
-int trainer_run(struct db *db, const struct job *job, const atomic_bool *stop,
-                struct model_version *version, struct warnings *warnings, struct err *err)
+int trainer_run(const struct trainer *trainer, const struct job *job,
+                const atomic_bool *stop, struct model_version *version,
+                struct warnings *warnings, struct err *err)
 {
     struct training training = {0};
     struct model_version made = {0};
@@ -364,11 +372,11 @@ int trainer_run(struct db *db, const struct job *job, const atomic_bool *stop,
     if (!reporter)
         return -1;
 
-    if (prepare(&training, db, job, warnings, err) < 0)
+    if (prepare(&training, trainer->db, job, warnings, err) < 0)
         goto out;
-    reporter_init(reporter, db, job, stop, training.n_rows[METRICS_TRAIN]);
-    if (fit(&training, reporter, err) < 0 || score(&training, &made.metrics, err) < 0 ||
-        pack(&training, job, &made, err) < 0)
+    reporter_init(reporter, trainer->db, job, stop, training.n_rows[METRICS_TRAIN]);
+    if (fit(&training, trainer->team, reporter, err) < 0 ||
+        score(&training, &made.metrics, err) < 0 || pack(&training, job, &made, err) < 0)
         goto out;
     *version = made;
     made = (struct model_version){0};

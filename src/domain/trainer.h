@@ -12,6 +12,8 @@
 #include "entity/model.h"
 #include "store/db.h"
 
+struct team;
+
 /* Most weights and biases of one net, and most numbers of one encoded table. */
 #define TRAINER_WEIGHTS_MAX 100000000
 #define TRAINER_NUMBERS_MAX 1000000000
@@ -20,6 +22,12 @@
  * one per class otherwise. */
 size_t trainer_n_outputs(enum encoder_task task, enum loss loss, size_t n_classes);
 
+/* What trainings work with; borrowed, shared by all threads that train. */
+struct trainer {
+    struct db *db;
+    struct team *team; /* helps to compute; NULL: nobody */
+};
+
 /*
  * Trains `job` (claimed, parameters resolved). Progress goes to the database at most a few
  * times a second; *stop is looked at after every mini-batch, and ends it with ERR_CANCELLED.
@@ -27,8 +35,8 @@ size_t trainer_n_outputs(enum encoder_task task, enum loss loss, size_t n_classe
  * weights and metrics, and *warnings what was noticed about the columns. Other errors:
  * ERR_DIVERGED; ERR_INVALID with a slug for the job's error code; those of the store.
  */
-int trainer_run(struct db *db, const struct job *job, const atomic_bool *stop,
-                struct model_version *version, struct warnings *warnings,
-                struct err *err);
+int trainer_run(const struct trainer *trainer, const struct job *job,
+                const atomic_bool *stop, struct model_version *version,
+                struct warnings *warnings, struct err *err);
 
 #endif

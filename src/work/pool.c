@@ -1,18 +1,15 @@
 #include "work/pool.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "work/thread.h"
 
 #define RETRY_S 1 /* pause after a failed take */
 
@@ -28,18 +25,6 @@ struct pool {
     size_t n_wanted;
     pthread_t threads[];
 };
-
-/* Linux keeps a nice value per thread; a refusal only costs fairness. */
-static void be_nice(const struct pool *pool)
-{
-    if (pool->niceness == 0)
-        return;
-    id_t self = (id_t)gettid();
-    errno = 0;
-    int now = getpriority(PRIO_PROCESS, self);
-    if (now != -1 || errno == 0)
-        setpriority(PRIO_PROCESS, self, now + pool->niceness);
-}
 
 static bool is_stopping(struct pool *pool)
 {
@@ -74,8 +59,7 @@ static void rest(struct pool *pool, bool failed)
 static void *work(void *arg)
 {
     struct pool *pool = arg;
-    pthread_setname_np(pthread_self(), pool->name);
-    be_nice(pool);
+    thread_settle(pool->name, pool->niceness);
     while (!is_stopping(pool)) {
         void *item = NULL;
         int taken = pool->task.take(pool->task.ctx, &item);
@@ -87,20 +71,14 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Signals are for the main thread: the pool's threads inherit a full mask. */
 static int start_threads(struct pool *pool)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = 0;
     while (rc == 0 && pool->n_threads < pool->n_wanted) {
-        rc = pthread_create(&pool->threads[pool->n_threads], NULL, work, pool);
+        rc = thread_start(&pool->threads[pool->n_threads], work, pool);
         if (rc == 0)
             pool->n_threads++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
 

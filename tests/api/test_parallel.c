@@ -191,6 +191,73 @@ static void model_is_deleted_and_made_again_while_it_predicts(void **state)
     client_close(&client);
 }
 
+/* --- jobs at once ------------------------------------------------------------------- */
+
+static const char *submit_digits(struct client *client, const char *dataset)
+{
+    return submit(client,
+                  "{'dataset': '%s', 'target': 'digit', 'model': 'twin', 'seed': 5,"
+                  " 'hidden_layer_sizes': [128, 64], 'dropout': 0.1, 'batch_size': 128,"
+                  " 'max_iter': 30, 'n_iter_no_change': 30}",
+                  dataset);
+}
+
+static void weights_of(struct client *client, const json_t *job, char sum[65])
+{
+    const struct answer *version = client_get(client, "/v1/models/twin/versions/%.0f",
+                                              number_at(job, "/model_version"));
+    expect_status(version, 200);
+    snprintf(sum, 65, "%s", text_at(version->json, "/weights_sha256"));
+    assert_int_equal(strlen(sum), 64);
+}
+
+/* One job alone on one thread. */
+static void train_alone(char sum[65])
+{
+    static const char *const arguments[] = {"--workers", "1", "--threads", "1", NULL};
+    struct harness harness;
+    struct client client;
+    harness_open(&harness, arguments);
+    client_open(&client, &harness);
+    const char *id = submit_digits(&client, upload(&client, "digits"));
+    weights_of(&client, wait_job(&client, id, "succeeded"), sum);
+    client_close(&client);
+    harness_close(&harness);
+}
+
+/* RFC 3339 in UTC compares as text. */
+static bool were_at_once(const json_t *a, const json_t *b)
+{
+    return strcmp(text_at(a, "/started_at"), text_at(b, "/finished_at")) < 0 &&
+           strcmp(text_at(b, "/started_at"), text_at(a, "/finished_at")) < 0;
+}
+
+static void jobs_beside_each_other_give_the_weights_of_one_alone(void **state)
+{
+    static const char *const arguments[] = {"--workers", "2", "--threads", "3", NULL};
+    struct harness harness;
+    struct client client;
+    char alone[65];
+    char one[65];
+    char two[65];
+    (void)state;
+    train_alone(alone);
+    harness_open(&harness, arguments);
+    client_open(&client, &harness);
+    const char *dataset = upload(&client, "digits");
+    const char *first = submit_digits(&client, dataset);
+    const char *second = submit_digits(&client, dataset);
+    const json_t *first_job = wait_job(&client, first, "succeeded");
+    const json_t *second_job = wait_job(&client, second, "succeeded");
+    assert_true(were_at_once(first_job, second_job));
+    weights_of(&client, first_job, one);
+    weights_of(&client, second_job, two);
+    assert_string_equal(one, alone);
+    assert_string_equal(two, alone);
+    client_close(&client);
+    harness_close(&harness);
+}
+
 static void server_stops_cleanly_afterwards(void **state)
 {
     struct harness *harness = *state;
@@ -210,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_in_parallel_get_only_what_they_expect),
         cmocka_unit_test(model_is_deleted_and_made_again_while_it_predicts),
+        cmocka_unit_test(jobs_beside_each_other_give_the_weights_of_one_alone),
         cmocka_unit_test(server_stops_cleanly_afterwards),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

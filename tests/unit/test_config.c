@@ -30,6 +30,7 @@ static void defaults_listen_on_loopback(void **state)
     assert_string_equal(config.host, "127.0.0.1");
     assert_int_equal(config.port, 8080);
     assert_true(config.workers >= 1);
+    assert_true(config.threads >= 1);
     assert_false(config.insecure);
 }
 
@@ -58,6 +59,7 @@ static void bad_options_name_option_and_what_is_allowed(void **state)
     } rows[] = {
         {"--workers", "0", "from 1 to 256"},
         {"--workers", "1.5", "whole number"},
+        {"--threads", "0", "from 1 to 256"},
         {"--workers", NULL, "needs a value"},
         {"--wokers", "2", "did you mean --workers?"},
         {"workers", "2", "unknown option"},
