@@ -44,6 +44,11 @@ enum mlp_init {
 
 const char *mlp_init_name(enum mlp_init init);
 
+/* What suits hidden layers of this activation: he_normal for relu and those that look like it
+ * (He et al. 2015), lecun_normal for selu (Klambauer et al. 2017), glorot_uniform for the
+ * rest (Glorot and Bengio 2010; scikit-learn has 2 for 6 with logistic). */
+enum mlp_init mlp_init_for(enum act activation);
+
 enum mlp_normalization {
     MLP_NORMALIZATION_NONE,
     MLP_BATCH_NORM,
@@ -135,6 +140,10 @@ void mlp_init_weights(struct mlp *mlp, enum mlp_init init, double init_std,
 
 /* Fills the parameters of the embeddings (periodic_init), if there are any. */
 void mlp_init_embeddings(struct mlp *mlp, double frequency_scale, uint64_t seed);
+
+/* Draws the biases of all layers from N(0, std²), std >= 0, by (seed, stream RNG_INIT):
+ * other numbers than the weights have. */
+void mlp_init_biases(struct mlp *mlp, double std, uint64_t seed);
 
 /* Sets the output layer's weights and biases to 0, so that training starts at the same
  * prediction for every row. */

@@ -70,13 +70,25 @@ void predictor_close(struct predictor *predictor)
     free(predictor);
 }
 
+/* The stored net has all that training could go on from; what predicts is folded. */
+static int decode_net(const struct model_version *stored, struct mlp *mlp,
+                      struct err *err)
+{
+    struct mlp trained = {0};
+    if (weights_decode(stored->weights, stored->weights_len, &trained, err) < 0)
+        return -1;
+    int result = mlp_fold(&trained, mlp, err);
+    mlp_clear(&trained);
+    return result;
+}
+
 /* Decodes what the store gave. The codecs trust nothing, and the two parts must fit. */
 static int decode(const struct model_version *stored, struct predictor_model *model,
                   struct err *err)
 {
     if (encoder_codec_decode(stored->encoder, stored->encoder_len, &model->encoder, err) <
             0 ||
-        weights_decode(stored->weights, stored->weights_len, &model->mlp, err) < 0)
+        decode_net(stored, &model->mlp, err) < 0)
         return -1;
     size_t n_outputs = mlp_n_outputs(&model->mlp);
     size_t k = model->encoder.target.n_classes;

@@ -21,7 +21,7 @@ struct predictor_model {
     char name[DATASET_NAME_SIZE];
     uint64_t version;
     struct encoder encoder;
-    struct mlp mlp;
+    struct mlp mlp; /* folded (mlp_fold) */
     /* the cache's own, under its lock */
     unsigned n_users; /* the cache itself counts as one */
     uint64_t last_use;

@@ -138,6 +138,64 @@ static int choose_weights(const struct jobs_request *request, const struct table
     return job->sample_weight ? 0 : -1;
 }
 
+/* --- the net ------------------------------------------------------------------------- */
+
+/* What the preset decides by what else is asked for. */
+static void resolve_preset(const struct jobs_request *request, enum encoder_task task,
+                           struct parameters *parameters)
+{
+    if (parameters->preset != PARAMETERS_PRESET_REALMLP)
+        return;
+    if (task == ENCODER_REGRESSION && !is_given(request, "activation"))
+        parameters->activation = ACT_MISH;
+    if (task == ENCODER_REGRESSION && !is_given(request, "learning_rate"))
+        parameters->learning_rate = 0.07;
+    if (parameters->n_hidden == 0 && !is_given(request, "dropout"))
+        parameters->dropout[0] = 0;
+}
+
+/* Under ntk the layers see to their widths themselves: their weights are N(0, 1). */
+static void resolve_init(const struct jobs_request *request,
+                         struct parameters *parameters)
+{
+    if (parameters->init != PARAMETERS_AUTO)
+        return;
+    if (parameters->parametrization == PARAMETERS_PARAMETRIZATION_NTK) {
+        parameters->init = MLP_NORMAL;
+        if (!is_given(request, "init_std"))
+            parameters->init_std = 1;
+        return;
+    }
+    parameters->init =
+        (int)mlp_init_for(parameters->n_hidden ? (enum act)parameters->activation
+                                               : (enum act)parameters->output_activation);
+}
+
+/* What was asked for and would be ignored. */
+static int check_unused(const struct jobs_request *request,
+                        const struct parameters *parameters, struct err *err)
+{
+    const struct {
+        const char *field;
+        bool is_unused;
+        const char *reason;
+    } rows[] = {
+        {"scale_rate_factor", !parameters->feature_scale,
+         "there are no feature scales unless feature_scale is true"},
+        {"gain_rate_factor", parameters->normalization == MLP_NORMALIZATION_NONE,
+         "only a net with a normalization has gains"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char pointer[80];
+        if (!rows[i].is_unused || !is_given(request, rows[i].field))
+            continue;
+        snprintf(pointer, sizeof pointer, "/%s", rows[i].field);
+        return err_set_at(err, ERR_INVALID, "wrong_parameter", pointer,
+                          "%s has nothing to act on: %s", rows[i].field, rows[i].reason);
+    }
+    return 0;
+}
+
 /* --- loss and output ----------------------------------------------------------------- */
 
 static enum loss default_loss(enum encoder_task task)
@@ -273,6 +331,11 @@ static int resolve_parts(const struct jobs_request *request,
             err, ERR_INVALID, "out_of_range", "/test_fraction",
             "validation_fraction and test_fraction leave less than a twentieth "
             "of the rows to learn from");
+    double n_train = (double)n_rows *
+                     (1 - parameters->validation_fraction - parameters->test_fraction);
+    if (parameters->normalization == MLP_BATCH_NORM && n_train < 2)
+        return err_set_at(err, ERR_INVALID, "too_few_rows", "/normalization",
+                          "batch_norm needs at least 2 rows to learn from");
     if (parameters->early_stopping && n_rows < 3)
         return err_set_at(err, ERR_INVALID, "too_few_rows", "/early_stopping",
                           "early_stopping needs at least 3 rows with a target, not %zu",
@@ -349,7 +412,10 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
     }
     struct table *table = &dataset.table;
     if (name_model(request, &dataset, job, err) < 0 ||
-        encoder_task_of(table, job->target, request->task, &job->task, err) < 0 ||
+        encoder_task_of(table, job->target, request->task, &job->task, err) < 0)
+        goto out;
+    resolve_preset(request, job->task, &job->parameters);
+    if (check_unused(request, &job->parameters, err) < 0 ||
         choose_weights(request, table, job, err) < 0 ||
         choose_features(request, table, job, err) < 0 ||
         parameters_check(&job->parameters, err) < 0 ||
@@ -359,6 +425,7 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
         resolve_parts(request, &job->parameters, count_labelled(table, job->target),
                       err) < 0)
         goto out;
+    resolve_init(request, &job->parameters);
     size_t n_inputs = job->features ? job->n_features : table->n_columns - 1;
     if (n_inputs == 0) {
         err_set_at(err, ERR_INVALID, "no_features", "/target",

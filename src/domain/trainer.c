@@ -245,6 +245,16 @@ static int encode_parts(struct training *training, const struct job *job, struct
                        err);
 }
 
+static void init_net(struct mlp *mlp, const struct parameters *parameters)
+{
+    mlp_init_weights(mlp, (enum mlp_init)parameters->init, parameters->init_std,
+                     parameters->seed);
+    if (parameters->bias_init_std > 0)
+        mlp_init_biases(mlp, parameters->bias_init_std, parameters->seed);
+    if (parameters->zero_init_output)
+        mlp_zero_output(mlp);
+}
+
 static int make_net(struct training *training, const struct job *job, struct err *err)
 {
     size_t hidden[PARAMETERS_HIDDEN_MAX];
@@ -260,8 +270,7 @@ static int make_net(struct training *training, const struct job *job, struct err
                        n_parameters, TRAINER_WEIGHTS_MAX);
     if (mlp_new(&spec, &training->mlp, err) < 0)
         return -1;
-    mlp_init_weights(&training->mlp, (enum mlp_init)job->parameters.init,
-                     job->parameters.init_std, job->parameters.seed);
+    init_net(&training->mlp, &job->parameters);
     return 0;
 }
 
@@ -348,17 +357,21 @@ out:
     return result;
 }
 
+/* Of the net as it will predict. */
 static int score(const struct training *training, struct metrics *metrics,
                  struct err *err)
 {
-    for (int part = 0; part < METRICS_PART_COUNT; part++) {
+    struct mlp folded = {0};
+    int result = mlp_fold(&training->mlp, &folded, err);
+    for (int part = 0; result == 0 && part < METRICS_PART_COUNT; part++) {
         const struct scores_rows rows = {training->x[part], training->t[part],
                                          training->n_rows[part], training->n_targets};
-        if (rows.n_rows && scores_of(&training->encoder, &training->mlp, &rows,
-                                     &metrics->parts[part], err) < 0)
-            return -1;
+        if (rows.n_rows)
+            result =
+                scores_of(&training->encoder, &folded, &rows, &metrics->parts[part], err);
     }
-    return 0;
+    mlp_clear(&folded);
+    return result;
 }
 
 int trainer_run(const struct trainer *trainer, const struct job *job,

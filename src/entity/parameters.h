@@ -23,6 +23,7 @@ enum parameters_preset {
     PARAMETERS_PRESET_AUTO,    /* one net with validation, early stopping, best weights */
     PARAMETERS_PRESET_SKLEARN, /* MLPClassifier / MLPRegressor defaults */
     PARAMETERS_PRESET_LECTURE, /* the textbook: sigmoid, N(0, 0.1²), full-batch descent */
+    PARAMETERS_PRESET_REALMLP, /* one strong net after Holzmüller et al., NeurIPS 2024 */
     PARAMETERS_PRESET_COUNT
 };
 
@@ -33,6 +34,12 @@ enum parameters_class_weight {
     PARAMETERS_CLASS_WEIGHT_COUNT
 };
 
+enum parameters_parametrization {
+    PARAMETERS_PARAMETRIZATION_STANDARD,
+    PARAMETERS_PARAMETRIZATION_NTK,
+    PARAMETERS_PARAMETRIZATION_COUNT
+};
+
 struct parameters {
     int preset; /* enum parameters_preset */
     /* the net */
@@ -41,8 +48,13 @@ struct parameters {
     int activation;        /* enum act */
     int output_activation; /* enum act, or PARAMETERS_AUTO until resolved */
     int loss;              /* enum loss, or PARAMETERS_AUTO until resolved */
-    int init;              /* enum mlp_init */
-    double init_std;       /* of init "normal" */
+    int normalization;     /* enum mlp_normalization */
+    int parametrization;   /* enum parameters_parametrization */
+    bool feature_scale;
+    int init;        /* enum mlp_init, or PARAMETERS_AUTO until resolved */
+    double init_std; /* of init "normal" */
+    double bias_init_std;
+    bool zero_init_output;
     /* the loss (struct loss_options) */
     double delta;
     double over;
@@ -63,7 +75,10 @@ struct parameters {
     double epsilon;
     double rho;
     double weight_decay;
-    double gradient_clip; /* 0: off */
+    double gradient_clip;    /* 0: off */
+    double bias_rate_factor; /* learning rates of groups, as multiples of learning_rate */
+    double gain_rate_factor;
+    double scale_rate_factor;
     /* what holds the weights back */
     double alpha;
     double l1;
@@ -71,6 +86,7 @@ struct parameters {
     /* One for each hidden layer when n_dropout is not 0; else the first is that of all. */
     double dropout[PARAMETERS_HIDDEN_MAX];
     size_t n_dropout;
+    int regularization_schedule; /* enum schedule_share, of dropout and weight_decay */
     /* the loop */
     uint64_t batch_size; /* 0: min(200, rows) */
     uint64_t max_iter;
@@ -78,6 +94,7 @@ struct parameters {
     uint64_t n_iter_no_change;
     bool early_stopping;
     bool shuffle;
+    bool skip_short_batch;
     uint64_t seed;
     /* the data */
     double validation_fraction;

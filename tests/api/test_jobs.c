@@ -265,7 +265,10 @@ static void every_parameter_given_is_shown_back(void **state)
         " 'momentum': 0.5, 'nesterov': false, 'beta_1': 0.8, 'beta_2': 0.99,"
         " 'schedule': 'one_cycle', 'power_t': 0.3, 'warmup': 0.5, 'rho': 0.8,"
         " 'weight_decay': 0.1, 'gradient_clip': 4, 'l1': 0.001, 'max_norm': 2.5,"
-        " 'dropout': [0.1, 0, 0.2],"
+        " 'dropout': [0.1, 0, 0.2], 'normalization': 'batch_norm', 'parametrization':"
+        " 'ntk', 'feature_scale': true, 'bias_init_std': 0.5, 'zero_init_output': true,"
+        " 'bias_rate_factor': 0.5, 'gain_rate_factor': 2, 'scale_rate_factor': 6,"
+        " 'regularization_schedule': 'flat_cosine', 'skip_short_batch': true,"
         " 'epsilon': 1e-6, 'alpha': 0.01, 'batch_size': 16, 'max_iter': 4, 'tol': 0.001,"
         " 'n_iter_no_change': 3, 'early_stopping': false, 'shuffle': false, 'seed': 42,"
         " 'validation_fraction': 0.1, 'test_fraction': 0.3, 'standardize': false}",
@@ -289,6 +292,14 @@ static void every_parameter_given_is_shown_back(void **state)
                              "schedule", "one_cycle", "power_t", 0.3, "warmup", 0.5,
                              "rho", 0.8, "weight_decay", 0.1, "gradient_clip", 4, "l1",
                              0.001, "max_norm", 2.5, "dropout", 0.1, 0, 0.2);
+    assert_non_null(more);
+    assert_int_equal(json_object_update(expected, more), 0);
+    json_decref(more);
+    more = json_pack("{s:s, s:s, s:b, s:f, s:b, s:f, s:i, s:i, s:s, s:b}",
+                     "normalization", "batch_norm", "parametrization", "ntk",
+                     "feature_scale", 1, "bias_init_std", 0.5, "zero_init_output", 1,
+                     "bias_rate_factor", 0.5, "gain_rate_factor", 2, "scale_rate_factor",
+                     6, "regularization_schedule", "flat_cosine", "skip_short_batch", 1);
     assert_non_null(more);
     assert_int_equal(json_object_update(expected, more), 0);
     json_decref(more);

@@ -365,6 +365,7 @@ static void document_tells_what_presets_change(void **state)
     (void)state;
     check_preset(PARAMETERS_PRESET_SKLEARN);
     check_preset(PARAMETERS_PRESET_LECTURE);
+    check_preset(PARAMETERS_PRESET_REALMLP);
 }
 
 int main(void)

@@ -101,6 +101,10 @@ static void values_out_of_range_name_field_and_range(void **state)
                 {"weight_decay", -1},
                 {"gradient_clip", (double)INFINITY},
                 {"max_norm", -0.1},
+                {"bias_init_std", -1e-9},
+                {"bias_rate_factor", 0},
+                {"gain_rate_factor", -1},
+                {"scale_rate_factor", 1001},
                 {"test_fraction", 1},
                 {"validation_fraction", -0.1},
                 {"learning_rate", (double)NAN}};
@@ -190,6 +194,17 @@ static struct parameters unusual_parameters(void)
     parameters.q = 0.9;
     parameters.label_smoothing = 0.1;
     parameters.class_weight = PARAMETERS_CLASS_WEIGHT_BALANCED;
+    parameters.normalization = MLP_LAYER_NORM;
+    parameters.parametrization = PARAMETERS_PARAMETRIZATION_NTK;
+    parameters.feature_scale = true;
+    parameters.init = PARAMETERS_AUTO;
+    parameters.bias_init_std = 0.7;
+    parameters.zero_init_output = true;
+    parameters.skip_short_batch = true;
+    parameters.bias_rate_factor = 0.1;
+    parameters.gain_rate_factor = 2;
+    parameters.scale_rate_factor = 6;
+    parameters.regularization_schedule = SCHEDULE_SHARE_FLAT_COSINE;
     return parameters;
 }
 
@@ -215,6 +230,14 @@ static void stored_parameters_read_back_the_same(void **state)
     assert_int_equal(two.schedule, SCHEDULE_ONE_CYCLE);
     assert_int_equal(two.class_weight, PARAMETERS_CLASS_WEIGHT_BALANCED);
     assert_true(two.delta == 1.35 && two.label_smoothing == 0.1);
+    assert_int_equal(two.normalization, MLP_LAYER_NORM);
+    assert_int_equal(two.parametrization, PARAMETERS_PARAMETRIZATION_NTK);
+    assert_int_equal(two.init, PARAMETERS_AUTO);
+    assert_true(two.skip_short_batch);
+    assert_true(two.feature_scale && two.zero_init_output && two.bias_init_std == 0.7);
+    assert_true(two.bias_rate_factor == 0.1 && two.gain_rate_factor == 2);
+    assert_true(two.scale_rate_factor == 6);
+    assert_int_equal(two.regularization_schedule, SCHEDULE_SHARE_FLAT_COSINE);
     buf_clear(&first);
     buf_clear(&second);
 }
@@ -235,6 +258,10 @@ static void stored_parameters_are_distrusted(void **state)
                                       "dropout=,\n",
                                       "dropout=0.5,nan,\n",
                                       "schedule=linear\n",
+                                      "normalization=auto\n",
+                                      "parametrization=mup\n",
+                                      "scale_rate_factor=0\n",
+                                      "regularization_schedule=cosine\n",
                                       "no equals sign\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct parameters parameters;
@@ -286,13 +313,19 @@ static void the_core_gets_every_parameter(void **state)
     assert_true(spec.loss_options.delta == 1.35 && spec.loss_options.over == 2);
     assert_true(spec.loss_options.under == 0.125 && spec.loss_options.q == 0.9);
     assert_true(spec.loss_options.label_smoothing == 0.1);
+    assert_int_equal(spec.normalization, MLP_LAYER_NORM);
+    assert_true(spec.ntk_parametrization && spec.feature_scale && fit.skip_short_batch);
+    assert_true(fit.rate_factor[MLP_WEIGHTS] == 1 && fit.rate_factor[MLP_BIASES] == 0.1);
+    assert_true(fit.rate_factor[MLP_GAINS] == 2 && fit.rate_factor[MLP_SCALES] == 6);
+    assert_int_equal(fit.regularization_schedule, SCHEDULE_SHARE_FLAT_COSINE);
 }
 
 /* Jobs stored before a parameter was there mean what they did. */
 static void parameters_stored_by_an_older_version_get_its_meaning(void **state)
 {
     (void)state;
-    static const char old[] = "preset=sklearn\nactivation=tanh\nloss=squared_error\n";
+    static const char old[] = "preset=sklearn\nactivation=tanh\nloss=squared_error\n"
+                              "init=glorot_uniform\n";
     struct parameters parameters;
     struct err err = {0};
     assert_int_equal(parameters_decode(old, sizeof old - 1, &parameters, &err), 0);
@@ -300,6 +333,37 @@ static void parameters_stored_by_an_older_version_get_its_meaning(void **state)
     assert_true(parameters.delta == 1 && parameters.over == 1 && parameters.under == 1);
     assert_true(parameters.q == 0.5 && parameters.label_smoothing == 0);
     assert_int_equal(parameters.class_weight, PARAMETERS_CLASS_WEIGHT_NONE);
+    assert_int_equal(parameters.normalization, MLP_NORMALIZATION_NONE);
+    assert_int_equal(parameters.parametrization, PARAMETERS_PARAMETRIZATION_STANDARD);
+    assert_int_equal(parameters.init, MLP_GLOROT_UNIFORM);
+    assert_true(!parameters.feature_scale && !parameters.zero_init_output);
+    assert_true(parameters.bias_init_std == 0 && parameters.bias_rate_factor == 1);
+    assert_int_equal(parameters.regularization_schedule, SCHEDULE_SHARE_CONSTANT);
+}
+
+static void realmlp_is_net_g_of_the_recipe(void **state)
+{
+    (void)state;
+    struct parameters parameters;
+    struct fit_options fit;
+    struct err err = {0};
+    parameters_init(&parameters, PARAMETERS_PRESET_REALMLP);
+    assert_int_equal(parameters_check(&parameters, &err), 0);
+    parameters_to_fit(&parameters, &fit);
+    assert_int_equal(parameters.n_hidden, 3);
+    for (size_t l = 0; l < 3; l++) {
+        assert_int_equal(parameters.hidden_layer_sizes[l], 128);
+        assert_true(fit.dropout[l] == 0.15);
+    }
+    assert_int_equal(fit.optim.solver, SOLVER_ADAMW);
+    assert_int_equal(fit.schedule.schedule, SCHEDULE_COSLOG4);
+    assert_true(fit.optim.beta_2 == 0.95 && fit.optim.weight_decay == 0.02);
+    assert_true(fit.alpha == 0 && fit.l1 == 0);
+    assert_true(fit.rate_factor[MLP_BIASES] == 0.1 && fit.rate_factor[MLP_SCALES] == 6);
+    assert_int_equal(fit.max_iter, 256);
+    assert_int_equal(fit.batch_size, 256);
+    assert_true(fit.skip_short_batch);
+    assert_true(fit.early_stopping && fit.n_iter_no_change >= 256);
 }
 
 static void one_share_is_for_all_layers_and_a_list_for_each(void **state)
@@ -367,6 +431,15 @@ static void what_does_not_go_together_is_refused(void **state)
         {"warmup=51\nmax_iter=50\n", "/warmup"},
         {"hidden_layer_sizes=\ndropout=0.5\n", "/dropout"},
         {"hidden_layer_sizes=3,4\ndropout=0.5,\n", "/dropout"},
+        {"hidden_layer_sizes=\nnormalization=batch_norm\n", "/normalization"},
+        {"hidden_layer_sizes=\nnormalization=layer_norm\n", "/normalization"},
+        {"normalization=batch_norm\nbatch_size=1\n", "/batch_size"},
+        {"normalization=batch_norm\nsolver=lbfgs\n", "/normalization"},
+        {"bias_rate_factor=0.5\nsolver=lbfgs\n", "/bias_rate_factor"},
+        {"gain_rate_factor=2\nsolver=lbfgs\n", "/gain_rate_factor"},
+        {"scale_rate_factor=6\nsolver=lbfgs\n", "/scale_rate_factor"},
+        {"regularization_schedule=flat_cosine\nsolver=lbfgs\n",
+         "/regularization_schedule"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct parameters parameters;
@@ -377,13 +450,29 @@ static void what_does_not_go_together_is_refused(void **state)
         assert_int_equal(err.code, ERR_INVALID);
         assert_string_equal(err.pointer, rows[i].pointer);
     }
+    static const char *const fine[] = {
+        "normalization=batch_norm\n",
+        "normalization=batch_norm\nbatch_size=2\n",
+        "normalization=layer_norm\nbatch_size=1\n",
+        "normalization=layer_norm\nsolver=lbfgs\n",
+        "parametrization=ntk\nfeature_scale=true\nhidden_layer_sizes=\nsolver=lbfgs\n",
+    };
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        struct parameters parameters;
+        struct err err = {0};
+        assert_int_equal(parameters_decode(fine[i], strlen(fine[i]), &parameters, &err),
+                         0);
+        assert_int_equal(parameters_check(&parameters, &err), 0);
+    }
     for (int preset = 0; preset < PARAMETERS_PRESET_COUNT; preset++) {
         for (int solver = 0; solver < SOLVER_COUNT; solver++) {
             struct parameters parameters;
             struct err err = {0};
             parameters_init(&parameters, (enum parameters_preset)preset);
             parameters.solver = solver;
-            assert_int_equal(parameters_check(&parameters, &err), 0);
+            bool is_refused =
+                preset == PARAMETERS_PRESET_REALMLP && solver == SOLVER_LBFGS;
+            assert_int_equal(parameters_check(&parameters, &err), is_refused ? -1 : 0);
         }
     }
 }
@@ -485,6 +574,7 @@ int main(void)
         cmocka_unit_test(one_share_is_for_all_layers_and_a_list_for_each),
         cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(parameters_stored_by_an_older_version_get_its_meaning),
+        cmocka_unit_test(realmlp_is_net_g_of_the_recipe),
         cmocka_unit_test(stored_metrics_read_back_and_truncations_are_refused),
         cmocka_unit_test(terminal_states_never_change),
         cmocka_unit_test(states_are_found_by_name),

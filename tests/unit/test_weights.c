@@ -32,6 +32,56 @@ static struct mlp make_net(size_t n_hidden)
     return mlp;
 }
 
+/* A net with all that a net can have, no two numbers of it the same. */
+static struct mlp make_full(enum mlp_normalization normalization, bool ntk, bool scale,
+                            size_t n_hidden)
+{
+    struct mlp_spec spec = {.n_inputs = 3,
+                            .hidden_layer_sizes = hidden_sizes,
+                            .n_hidden = n_hidden,
+                            .n_outputs = 2,
+                            .activation = ACT_SELU,
+                            .output_activation = ACT_SOFTMAX,
+                            .loss = LOSS_CROSS_ENTROPY,
+                            .loss_options = loss_defaults(),
+                            .normalization = normalization,
+                            .ntk_parametrization = ntk,
+                            .feature_scale = scale};
+    struct mlp mlp = {0};
+    struct err err = {0};
+    spec.loss_options.label_smoothing = 0.1;
+    assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+    for (size_t i = 0; i < mlp.n_parameters; i++)
+        mlp.parameters[i] = 0.5F - 0.0625F * (float)i;
+    for (size_t i = 0; i < mlp.n_statistics; i++)
+        mlp.statistics[i] = 0.25F + (float)i;
+    return mlp;
+}
+
+static void check_same(const struct mlp *one, const struct mlp *two)
+{
+    assert_int_equal(one->n_layers, two->n_layers);
+    assert_int_equal(one->loss, two->loss);
+    assert_int_equal(one->has_scales, two->has_scales);
+    for (size_t l = 0; l < one->n_layers; l++) {
+        const struct mlp_layer *a = &one->layers[l];
+        const struct mlp_layer *b = &two->layers[l];
+        assert_int_equal(a->fan_in, b->fan_in);
+        assert_int_equal(a->fan_out, b->fan_out);
+        assert_int_equal(a->activation, b->activation);
+        assert_int_equal(a->normalization, b->normalization);
+        assert_true(a->factor == b->factor);
+        assert_int_equal(a->weights_at, b->weights_at);
+    }
+    assert_int_equal(one->n_parameters, two->n_parameters);
+    assert_int_equal(one->n_statistics, two->n_statistics);
+    assert_memory_equal(one->parameters, two->parameters,
+                        one->n_parameters * sizeof(float));
+    if (one->n_statistics)
+        assert_memory_equal(one->statistics, two->statistics,
+                            one->n_statistics * sizeof(float));
+}
+
 static struct buf encode(const struct mlp *mlp)
 {
     struct buf out;
@@ -51,17 +101,106 @@ static void net_comes_back_as_it_was(void **state)
         struct mlp back = {0};
         struct err err = {0};
         assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
-        assert_int_equal(back.n_layers, mlp.n_layers);
-        assert_int_equal(back.loss, mlp.loss);
-        assert_memory_equal(back.layers, mlp.layers, sizeof mlp.layers);
-        assert_int_equal(back.n_parameters, mlp.n_parameters);
-        assert_memory_equal(back.parameters, mlp.parameters,
-                            mlp.n_parameters * sizeof(float));
+        check_same(&back, &mlp);
         assert_int_equal((unsigned char)bytes.bytes[0] % 8, 0); /* header, padded */
         struct buf again = encode(&back);
         assert_int_equal(again.len, bytes.len);
         assert_memory_equal(again.bytes, bytes.bytes, bytes.len);
         buf_clear(&again);
+        buf_clear(&bytes);
+        mlp_clear(&back);
+        mlp_clear(&mlp);
+    }
+}
+
+static void check_full(const struct mlp *mlp)
+{
+    const float x[6] = {0.5F, -1.0F, 2.0F, 0.0F, 3.0F, -0.25F};
+    struct mlp back = {0};
+    struct pass *passes[2] = {NULL, NULL};
+    struct err err = {0};
+    struct buf bytes = encode(mlp);
+    if (weights_decode(bytes.bytes, bytes.len, &back, &err) < 0)
+        fail_msg("%s", err.message);
+    check_same(&back, mlp);
+    assert_true(back.loss_options.label_smoothing == 0.1);
+    struct buf again = encode(&back);
+    assert_int_equal(again.len, bytes.len);
+    assert_memory_equal(again.bytes, bytes.bytes, bytes.len);
+    assert_int_equal(pass_new(mlp, 2, false, &passes[0], &err), 0);
+    assert_int_equal(pass_new(&back, 2, false, &passes[1], &err), 0);
+    const float *said = pass_forward(passes[0], x, 2);
+    assert_memory_equal(pass_forward(passes[1], x, 2), said, 4 * sizeof *said);
+    pass_free(passes[0]);
+    pass_free(passes[1]);
+    buf_clear(&again);
+    buf_clear(&bytes);
+    mlp_clear(&back);
+}
+
+static void normalisation_scales_and_factors_come_back(void **state)
+{
+    (void)state;
+    for (int normalization = 0; normalization < MLP_NORMALIZATION_COUNT;
+         normalization++) {
+        for (int i = 0; i < 12; i++) {
+            size_t n_hidden = (size_t)i / 4;
+            if (normalization != MLP_NORMALIZATION_NONE && n_hidden == 0)
+                continue;
+            struct mlp mlp =
+                make_full((enum mlp_normalization)normalization, i & 1, i & 2, n_hidden);
+            check_full(&mlp);
+            mlp_clear(&mlp);
+        }
+    }
+}
+
+/* Where there is one input, c is 1: the nets are the same. */
+static void ntk_of_one_input_is_standard(void **state)
+{
+    (void)state;
+    struct mlp_spec spec = {.n_inputs = 1, .n_outputs = 1, .ntk_parametrization = true};
+    struct mlp mlp = {0};
+    struct mlp back = {0};
+    struct err err = {0};
+    assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+    struct buf bytes = encode(&mlp);
+    assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
+    check_same(&back, &mlp);
+    buf_clear(&bytes);
+    mlp_clear(&back);
+    mlp_clear(&mlp);
+}
+
+static void figures_of_the_loss_come_back(void **state)
+{
+    (void)state;
+    const struct loss_options usual = loss_defaults();
+    const struct loss_options unusual = {1.35, 2.0, 0.1 + 0.2, 0.9, 0.25};
+    for (enum loss loss = 0; loss < LOSS_CROSS_ENTROPY; loss++) {
+        struct mlp_spec spec = {.n_inputs = 1,
+                                .n_outputs = 1,
+                                .output_activation = loss == LOSS_BINARY_CROSS_ENTROPY
+                                                         ? ACT_LOGISTIC
+                                                         : ACT_IDENTITY,
+                                .loss = loss,
+                                .loss_options = unusual};
+        struct mlp mlp = {0};
+        struct mlp back = {0};
+        struct err err = {0};
+        assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+        struct buf bytes = encode(&mlp);
+        assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
+        const struct loss_options *o = &back.loss_options;
+        bool is_asymmetric = loss == LOSS_ASYMMETRIC_SQUARED;
+        bool is_smoothed = loss == LOSS_BINARY_CROSS_ENTROPY;
+        /* what a loss does not use is not kept */
+        assert_true(o->delta == (loss == LOSS_HUBER ? unusual.delta : usual.delta));
+        assert_true(o->over == (is_asymmetric ? unusual.over : usual.over));
+        assert_true(o->under == (is_asymmetric ? unusual.under : usual.under));
+        assert_true(o->q == (loss == LOSS_QUANTILE ? unusual.q : usual.q));
+        assert_true(o->label_smoothing ==
+                    (is_smoothed ? unusual.label_smoothing : usual.label_smoothing));
         buf_clear(&bytes);
         mlp_clear(&back);
         mlp_clear(&mlp);
@@ -116,17 +255,17 @@ static void net_of_steps_predicts(void **state)
     const float x[4] = {-0.5F, 0.5F, 1.5F, 0.0F};
     struct mlp mlp = {0};
     struct mlp back = {0};
-    struct pass *ws = NULL;
+    struct pass *pass = NULL;
     struct err err = {0};
     assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
     assert_int_equal(mlp.n_parameters, 7);
     memcpy(mlp.parameters, net, sizeof net);
     struct buf bytes = encode(&mlp);
     assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
-    assert_int_equal(pass_new(&back, 4, 0, &ws, &err), 0);
-    const float *y = pass_forward(ws, x, 4);
+    assert_int_equal(pass_new(&back, 4, false, &pass, &err), 0);
+    const float *y = pass_forward(pass, x, 4);
     assert_true(y[0] == 0.0F && y[1] == 1.0F && y[2] == 0.0F && y[3] == 0.0F);
-    pass_free(ws);
+    pass_free(pass);
     buf_clear(&bytes);
     mlp_clear(&back);
     mlp_clear(&mlp);
@@ -139,15 +278,15 @@ static void log_link_of_poisson_survives(void **state)
     const float x = 2.0F;
     struct mlp mlp = {0};
     struct mlp back = {0};
-    struct pass *ws = NULL;
+    struct pass *pass = NULL;
     struct err err = {0};
     assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
     mlp.parameters[0] = 0.75F;
     struct buf bytes = encode(&mlp);
     assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
-    assert_int_equal(pass_new(&back, 1, 0, &ws, &err), 0);
-    assert_true(fabs((double)pass_forward(ws, &x, 1)[0] - exp(1.5)) < 1e-6);
-    pass_free(ws);
+    assert_int_equal(pass_new(&back, 1, false, &pass, &err), 0);
+    assert_true(fabs((double)pass_forward(pass, &x, 1)[0] - exp(1.5)) < 1e-6);
+    pass_free(pass);
     buf_clear(&bytes);
     mlp_clear(&back);
     mlp_clear(&mlp);
@@ -202,6 +341,46 @@ static void header_is_as_safetensors_wants_it(void **state)
     mlp_clear(&mlp);
 }
 
+static void header_names_the_parts_as_torch_does(void **state)
+{
+    (void)state;
+    const size_t two = 2;
+    struct mlp_spec spec = {.n_inputs = 4,
+                            .hidden_layer_sizes = &two,
+                            .n_hidden = 1,
+                            .n_outputs = 1,
+                            .activation = ACT_RELU,
+                            .loss = LOSS_QUANTILE,
+                            .loss_options = {.q = 0.9},
+                            .normalization = MLP_BATCH_NORM,
+                            .ntk_parametrization = true,
+                            .feature_scale = true};
+    struct mlp mlp = {0};
+    struct err err = {0};
+    assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+    struct buf bytes = encode(&mlp);
+    static const char wanted[] =
+        "{\"__metadata__\":{\"format\":\"mlpd\",\"activation\":\"relu\","
+        "\"output_activation\":\"identity\",\"loss\":\"quantile\",\"q\":\"0.9\","
+        "\"normalization\":\"batch_norm\",\"parametrization\":\"ntk\"},"
+        "\"feature_scale\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
+        "\"layers.0.weight\":{\"dtype\":\"F32\",\"shape\":[4,2],"
+        "\"data_offsets\":[16,48]},"
+        "\"layers.0.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[48,56]},"
+        "\"layers.0.norm.weight\":{\"dtype\":\"F32\",\"shape\":[2],"
+        "\"data_offsets\":[56,64]},"
+        "\"layers.0.norm.running_mean\":{\"dtype\":\"F32\",\"shape\":[2],"
+        "\"data_offsets\":[76,84]},"
+        "\"layers.0.norm.running_var\":{\"dtype\":\"F32\",\"shape\":[2],"
+        "\"data_offsets\":[84,92]},"
+        "\"layers.1.weight\":{\"dtype\":\"F32\",\"shape\":[2,1],"
+        "\"data_offsets\":[64,72]},"
+        "\"layers.1.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[72,76]}}";
+    assert_memory_equal(bytes.bytes + 8, wanted, sizeof wanted - 1);
+    buf_clear(&bytes);
+    mlp_clear(&mlp);
+}
+
 static void full_buffer_is_reported(void **state)
 {
     (void)state;
@@ -226,11 +405,9 @@ static int decode_copy(const char *bytes, size_t len, struct mlp *mlp, struct er
     return rc;
 }
 
-static void every_truncation_is_corrupt(void **state)
+static void check_truncations(struct mlp *mlp)
 {
-    (void)state;
-    struct mlp mlp = make_net(1);
-    struct buf bytes = encode(&mlp);
+    struct buf bytes = encode(mlp);
     for (size_t len = 0; len < bytes.len; len++) {
         struct mlp back = {.n_layers = 77};
         struct err err = {0};
@@ -244,7 +421,16 @@ static void every_truncation_is_corrupt(void **state)
     assert_int_equal(decode_copy(bytes.bytes, bytes.len, &back, &err), -1);
     assert_int_equal(err.code, ERR_CORRUPT);
     buf_clear(&bytes);
-    mlp_clear(&mlp);
+    mlp_clear(mlp);
+}
+
+static void every_truncation_is_corrupt(void **state)
+{
+    (void)state;
+    struct mlp plain = make_net(1);
+    struct mlp full = make_full(MLP_BATCH_NORM, true, true, 2);
+    check_truncations(&plain);
+    check_truncations(&full);
 }
 
 static void changed_byte_never_crashes(void **state)
@@ -268,6 +454,50 @@ static void changed_byte_never_crashes(void **state)
         bytes.bytes[i] = kept;
     }
     assert_true(n_refused > 100000);
+    buf_clear(&bytes);
+    mlp_clear(&mlp);
+}
+
+/* A net that was read from changed bytes is one that can be written, read and run. */
+static void check_valid(const struct mlp *mlp)
+{
+    static const float x[16] = {1.0F, -1.0F};
+    struct mlp back = {0};
+    struct pass *pass = NULL;
+    struct err err = {0};
+    struct buf bytes = encode(mlp);
+    assert_int_equal(weights_decode(bytes.bytes, bytes.len, &back, &err), 0);
+    check_same(&back, mlp);
+    assert_true(mlp_n_inputs(mlp) <= 16);
+    assert_int_equal(pass_new(&back, 1, false, &pass, &err), 0);
+    assert_non_null(pass_forward(pass, x, 1));
+    pass_free(pass);
+    buf_clear(&bytes);
+    mlp_clear(&back);
+}
+
+static void flipped_bit_of_a_full_net_gives_an_error_or_a_net(void **state)
+{
+    (void)state;
+    size_t n_refused = 0;
+    size_t n_read = 0;
+    struct mlp mlp = make_full(MLP_BATCH_NORM, true, true, 2);
+    struct buf bytes = encode(&mlp);
+    for (size_t i = 0; i < 8 * bytes.len; i++) {
+        struct mlp back = {0};
+        struct err err = {0};
+        bytes.bytes[i / 8] = (char)(bytes.bytes[i / 8] ^ 1 << i % 8);
+        if (decode_copy(bytes.bytes, bytes.len, &back, &err) < 0) {
+            assert_int_equal(err.code, ERR_CORRUPT);
+            n_refused++;
+        } else {
+            check_valid(&back);
+            n_read++;
+        }
+        mlp_clear(&back);
+        bytes.bytes[i / 8] = (char)(bytes.bytes[i / 8] ^ 1 << i % 8);
+    }
+    assert_true(n_refused > 5000 && n_read > 1000);
     buf_clear(&bytes);
     mlp_clear(&mlp);
 }
@@ -417,6 +647,159 @@ static void header_that_lies_is_corrupt(void **state)
     }
 }
 
+/* A batch-normed net of one neuron in each layer: s, W, b, g, W, b, mean, variance. */
+#define T(name, shape, offsets)                                                          \
+    "\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define NORMED_META                                                                      \
+    "\"__metadata__\":{\"format\":\"mlpd\",\"activation\":\"relu\","                     \
+    "\"output_activation\":\"identity\",\"loss\":\"quantile\",\"q\":\"0.9\","            \
+    "\"normalization\":\"batch_norm\",\"parametrization\":\"ntk\"}"
+#define NORMED_SCALE    T("feature_scale", "[1]", "[0,4]")
+#define NORMED_WEIGHT   T("layers.0.weight", "[1,1]", "[4,8]")
+#define NORMED_BIAS     T("layers.0.bias", "[1]", "[8,12]")
+#define NORMED_GAIN     T("layers.0.norm.weight", "[1]", "[12,16]")
+#define NORMED_MEAN     T("layers.0.norm.running_mean", "[1]", "[24,28]")
+#define NORMED_VARIANCE T("layers.0.norm.running_var", "[1]", "[28,32]")
+#define NORMED_OUTPUT                                                                    \
+    T("layers.1.weight", "[1,1]", "[16,20]") "," T("layers.1.bias", "[1]", "[20,24]")
+static const char normed[] =
+    "{" NORMED_META "," NORMED_SCALE "," NORMED_WEIGHT "," NORMED_BIAS "," NORMED_GAIN
+    "," NORMED_MEAN "," NORMED_VARIANCE "," NORMED_OUTPUT "}";
+
+/* Decodes that header, with the first `from` replaced by `to`, and 8 floats behind it. */
+static int decode_changed(const char *from, const char *to, const float values[8],
+                          struct mlp *mlp, struct err *err)
+{
+    struct buf header;
+    struct buf bytes;
+    const char *at = strstr(normed, from);
+    assert_non_null(at);
+    buf_init(&header, 1 << 16);
+    buf_init(&bytes, 1 << 16);
+    buf_put(&header, normed, (size_t)(at - normed));
+    buf_text(&header, to);
+    buf_text(&header, at + strlen(from));
+    endian_put_u64(&bytes, header.len);
+    buf_put(&bytes, header.bytes, header.len);
+    buf_put(&bytes, values, 8 * sizeof *values);
+    int rc = decode_copy(bytes.bytes, bytes.len, mlp, err);
+    buf_clear(&bytes);
+    buf_clear(&header);
+    return rc;
+}
+
+static void error_names_the_tensor_or_key(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from;
+        const char *to;
+        const char *words; /* NULL: fine */
+    } rows[] = {
+        {"}", "}", NULL},
+        {"\"ntk\"", "\"standard\"", NULL},
+        {"\"q\":\"0.9\",", "", NULL},
+        {"," NORMED_GAIN, "", "layers.0.norm.weight is missing"},
+        {"," NORMED_MEAN, "", "layers.0.norm.running_mean is missing"},
+        {"," NORMED_VARIANCE, "", "layers.0.norm.running_var is missing"},
+        {"layers.0.norm.weight", "layers.1.norm.weight",
+         "layers.0.norm.weight is missing"},
+        {"layers.0.norm.running_var", "layers.0.norm.running_mean",
+         "layers.0.norm.running_mean is repeated"},
+        {"layers.0.norm.running_var", "layers.0.norm.num_batches_tracked",
+         "layers.0.norm.num_batches_tracked is not the name of a tensor"},
+        {"layers.0.norm.running_var", "\xc3\xa9", "?? is not the name of a tensor"},
+        {"feature_scale", "feature_scales", "feature_scales is not the name"},
+        {"\"feature_scale\"", NORMED_SCALE ",\"feature_scale\"",
+         "feature_scale is repeated"},
+        {"\"batch_norm\"", "\"layer_norm\"",
+         "layers.0.norm.running_mean is not part of such a net"},
+        {"\"batch_norm\"", "\"none\"", "layers.0.norm.weight is not part"},
+        {"\"normalization\":\"batch_norm\",", "", "layers.0.norm.weight is not part"},
+        {"\"batch_norm\"", "\"group_norm\"", "normalization has an unknown value"},
+        {"\"batch_norm\"", "\"none\",\"normalization\":\"batch_norm\"",
+         "normalization is repeated"},
+        {"\"ntk\"", "\"mup\"", "parametrization has an unknown value"},
+        {"\"ntk\"", "\"ntk\",\"parametrization\":\"ntk\"", "parametrization is repeated"},
+        {"\"ntk\"", "true", "parametrization in __metadata__ is not a string"},
+        {"\"0.9\"", "\"much\"", "q is not a number"},
+        {"\"0.9\"", "\"nan\"", "q is not a number"},
+        {"\"0.9\"", "\"1\"", "q must be above 0 and below 1"},
+        {"\"0.9\"", "\"0.9\",\"q\":\"0.9\"", "q is repeated"},
+        {"\"0.9\"", "0.9", "q in __metadata__ is not a string"},
+        {NORMED_SCALE, T("feature_scale", "[2]", "[0,8]"), "the shape of feature_scale"},
+        {NORMED_SCALE, T("feature_scale", "[1,1]", "[0,4]"),
+         "the shape of feature_scale"},
+        {NORMED_GAIN, T("layers.0.norm.weight", "[2]", "[12,20]"),
+         "the shape of layers.0.norm.weight"},
+        {NORMED_VARIANCE, T("layers.0.norm.running_var", "[1,1]", "[28,32]"),
+         "the shape of layers.0.norm.running_var"},
+        {"[28,32]", "[24,28]", "tensors overlap"},
+        {"[28,32]", "[32,36]", "tensors overlap, leave gaps"},
+        {"\"activation\":\"relu\",", "", "__metadata__ lacks activation"},
+    };
+    const float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct mlp mlp = {0};
+        struct err err = {0};
+        int rc = decode_changed(rows[i].from, rows[i].to, values, &mlp, &err);
+        if (rc != (rows[i].words ? -1 : 0) ||
+            (rows[i].words && !strstr(err.message, rows[i].words)))
+            fail_msg("row %zu: '%s', not '%s'", i, err.message,
+                     rows[i].words ? rows[i].words : "");
+        assert_int_equal(err.code, rows[i].words ? ERR_CORRUPT : ERR_NONE);
+        mlp_clear(&mlp);
+    }
+}
+
+static void number_that_cannot_be_is_corrupt_by_its_tensor(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at;
+        float value;
+        const char *words;
+    } rows[] = {
+        {0, NAN, "feature_scale has"},
+        {1, INFINITY, "layers.0.weight has"},
+        {2, NAN, "layers.0.bias has"},
+        {3, -INFINITY, "layers.0.norm.weight has"},
+        {4, NAN, "layers.1.weight has"},
+        {5, NAN, "layers.1.bias has"},
+        {6, NAN, "layers.0.norm.running_mean has"},
+        {7, NAN, "layers.0.norm.running_var has"},
+        {7, INFINITY, "layers.0.norm.running_var has"},
+        {7, -1e-30F, "is negative"},
+        {6, -8.0F, NULL},
+        {7, 0.0F, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+        struct mlp mlp = {0};
+        struct err err = {0};
+        values[rows[i].at] = rows[i].value;
+        int rc = decode_changed("}", "}", values, &mlp, &err);
+        assert_int_equal(rc, rows[i].words ? -1 : 0);
+        if (rows[i].words && !strstr(err.message, rows[i].words))
+            fail_msg("row %zu: %s", i, err.message);
+        mlp_clear(&mlp);
+    }
+}
+
+static void normalization_without_a_hidden_layer_is_corrupt(void **state)
+{
+    (void)state;
+    struct mlp mlp = {0};
+    struct err err = {0};
+    assert_int_equal(
+        decode_header("{\"__metadata__\":{\"format\":\"mlpd\",\"output_activation\":"
+                      "\"identity\",\"loss\":\"squared_error\",\"normalization\":"
+                      "\"layer_norm\"}," W0 "," B0 "}",
+                      3.0F, &mlp, &err),
+        -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
+}
+
 static void weight_that_is_not_finite_is_corrupt(void **state)
 {
     (void)state;
@@ -477,16 +860,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(net_comes_back_as_it_was),
+        cmocka_unit_test(normalisation_scales_and_factors_come_back),
+        cmocka_unit_test(ntk_of_one_input_is_standard),
+        cmocka_unit_test(figures_of_the_loss_come_back),
         cmocka_unit_test(every_function_comes_back),
         cmocka_unit_test(net_of_steps_predicts),
         cmocka_unit_test(log_link_of_poisson_survives),
         cmocka_unit_test(large_net_comes_back_as_it_was),
         cmocka_unit_test(header_is_as_safetensors_wants_it),
+        cmocka_unit_test(header_names_the_parts_as_torch_does),
         cmocka_unit_test(full_buffer_is_reported),
         cmocka_unit_test(every_truncation_is_corrupt),
         cmocka_unit_test(changed_byte_never_crashes),
+        cmocka_unit_test(flipped_bit_of_a_full_net_gives_an_error_or_a_net),
         cmocka_unit_test(header_of_another_writer_is_read),
         cmocka_unit_test(header_that_lies_is_corrupt),
+        cmocka_unit_test(error_names_the_tensor_or_key),
+        cmocka_unit_test(number_that_cannot_be_is_corrupt_by_its_tensor),
+        cmocka_unit_test(normalization_without_a_hidden_layer_is_corrupt),
         cmocka_unit_test(weight_that_is_not_finite_is_corrupt),
         cmocka_unit_test(header_over_the_ceiling_is_corrupt),
         cmocka_unit_test(hostile_header_lengths_are_corrupt),
