@@ -15,7 +15,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN make -j"$(nproc)" && make install DESTDIR=/out && strip /out/usr/local/bin/mlpd
+RUN make -j"$(nproc)" && make install-daemon DESTDIR=/out && strip /out/usr/local/bin/mlpd
 
 FROM ${BASE}
 RUN apt-get update \

@@ -6,8 +6,10 @@
 #   make run        the server in the foreground, its database under var/
 #   make check      format, layers, headers, clang-tidy, tests under asan+ubsan and tsan
 #   make asan|tsan  the tests in one sanitizer build
-#   make bench      speed as ratios to peers measured in the same run
-#   make install    DESTDIR= PREFIX=/usr/local
+#   make bench      the service's speed, as ratios to peers measured in the same run
+#   make bench-core the same for training, and accuracy on MNIST
+#   make lib        build build/release/libmlp.a, the numeric core for programs in C
+#   make install    DESTDIR= PREFIX=/usr/local: the daemon, libmlp.a and libmlp.h
 #   make deps       only install what is missing (Debian packages, through apt-get)
 #   make clean
 #
@@ -21,6 +23,7 @@ VERSION  := 0.1.0
 
 CC         ?= cc
 PKG_CONFIG ?= pkg-config
+OBJCOPY    ?= objcopy
 LIBS       := libmicrohttpd jansson sqlite3 openblas libsodium
 TEST_LIBS  := cmocka libcurl jansson sqlite3
 
@@ -83,11 +86,16 @@ MAIN_OBJ := $(B)/src/main.o
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 API_BIN  := $(patsubst tests/api/%.c,$(B)/tests/api/%,$(wildcard tests/api/test_*.c))
 API_OBJ  := $(patsubst tests/api/%.c,$(B)/tests/api/%.o,$(filter-out tests/api/test_%.c,$(wildcard tests/api/*.c)))
+# What libmlp.a is made of: the core and the words of base that it speaks.
+CORE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard src/core/*.c)) \
+            $(patsubst %,$(B)/src/base/%.o,buf decimal endian err json_scan mem rng utf8)
+EXAMPLE  := $(B)/tests/example/iris
 HEADERS  := $(wildcard src/*.h src/*/*.h)
 SOURCES  := $(wildcard src/*.[ch] src/*/*.[ch] tests/unit/*.[ch] tests/api/*.[ch] \
-              tests/bench/*.[ch])
+              tests/bench/*.[ch] tests/example/*.c)
 
-.PHONY: all tests test demo run check asan tsan bench install clean deps check-deps \
+.PHONY: all lib tests test demo run check asan tsan bench bench-core install \
+        install-daemon install-lib clean deps check-deps \
         check-format check-layers check-headers check-tidy check-release format
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -101,6 +109,16 @@ $(B)/mlpd: $(MAIN_OBJ) $(B)/libmlpd.a
 $(B)/libmlpd.a: $(LIB_OBJ)
 	@echo "  AR    $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+lib: $(B)/libmlp.a
+
+# One object, of which only libmlp.h's names can be seen: err_set or fit_run of the core
+# cannot clash with those of a program.
+$(B)/libmlp.a: $(CORE_OBJ)
+	@echo "  AR    $@"
+	$(Q)$(LD) -r -o $(B)/libmlp.o $^
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='libmlp_*' $(B)/libmlp.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/libmlp.o
 
 $(B)/src/core/%.o: MODE_FLAGS.release := $(MODE_FLAGS.release) -O3 -fno-math-errno -fno-trapping-math
 
@@ -149,7 +167,17 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libmlpd.a
 $(B)/tests/api/test_%: $(B)/tests/api/test_%.o $(API_OBJ) $(B)/libmlpd.a
 	$(Q)$(CC) $(MODE_LINK.$(MODE)) -o $@ $^ $(LDLIBS_ALL) $(TEST_LDLIBS)
 
-tests: $(B)/mlpd $(UNIT_BIN) $(API_BIN)
+# The example gets what a user gets: an install tree, and what libmlp.pc says to link.
+INSTALLED := $(abspath $(B))/installed
+$(EXAMPLE): tests/example/iris.c src/core/libmlp.h src/core/libmlp.pc.in $(B)/libmlp.a
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) -s install-lib DESTDIR= PREFIX=$(INSTALLED) >/dev/null
+	$(Q)$(CC) -std=c17 $(MODE_FLAGS.$(MODE)) $(MODE_LINK.$(MODE)) -o $@ $< \
+	  $$(PKG_CONFIG_PATH=$(INSTALLED)/lib/pkgconfig $(PKG_CONFIG) --cflags --libs \
+	     --static libmlp)
+
+tests: $(B)/mlpd $(UNIT_BIN) $(API_BIN) $(EXAMPLE)
 
 test: deps
 	@$(BUILD) MODE=$(MODE) tests
@@ -170,6 +198,9 @@ run: deps
 
 bench: all
 	@tests/bench/run.sh $(B)
+
+bench-core: $(B)/libmlpd.a
+	@tests/bench/core.sh $(B)
 
 # --- checks --------------------------------------------------------------------------
 
@@ -196,6 +227,8 @@ check-headers:
 	@echo "  HEADERS"
 	$(Q)for h in $(HEADERS); do \
 	  $(CC) $(ALL_CFLAGS) -fsyntax-only -x c -include $$h /dev/null || exit 1; done
+	$(Q)clang-tidy-14 --quiet '--checks=-*,misc-static-assert' src/core/libmlp.h -- -x c++ \
+	  2>/dev/null
 
 # The version's quotes would not survive the inner shell.
 TIDY_FLAGS = $(filter-out -DMLPD_VERSION=%,$(BASE_FLAGS)) -DMLPD_VERSION=__FILE__ $(PKG_CFLAGS)
@@ -225,9 +258,18 @@ deps:
 check-deps:
 	@if command -v dpkg-query >/dev/null 2>&1; then $(call INSTALL_MISSING,$(CHECK_DEPS)); fi
 
-install: all
+install: install-daemon install-lib
+
+install-daemon: all
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/mlpd $(DESTDIR)$(PREFIX)/bin/mlpd
+
+install-lib: lib
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 src/core/libmlp.h $(DESTDIR)$(PREFIX)/include/libmlp.h
+	install -m 644 $(B)/libmlp.a $(DESTDIR)$(PREFIX)/lib/libmlp.a
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' src/core/libmlp.pc.in \
+	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libmlp.pc
 
 clean:
 	rm -rf build

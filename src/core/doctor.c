@@ -18,7 +18,7 @@
 #define SATURATED_LOGISTIC 0.01F
 
 /* Looks are at most so many steps apart. */
-#define LOOK_STEPS 16
+#define LOOK_STEPS 32
 
 /* A loss that has not fallen by this share of itself has not fallen: a plateau. */
 #define PLATEAU_FALL 1e-3
@@ -27,8 +27,11 @@
  * first step. */
 #define LEARNT_FALL 0.1
 
-/* Weights of a lower root mean square (an output layer that begins as 0) are no measure for
- * a step: it is measured as if they were of this. */
+/* Below this share of what it was before the first step, a loss may well be noisy. */
+#define SMALL_LOSS 0.1
+
+/* Weights of a lower root mean square are no measure for a step: it is measured as if they
+ * were of this. */
 #define SMALL_WEIGHT 0.05
 
 /* A gradient shorter than this share of the weights has nothing to say. */
@@ -68,7 +71,14 @@ static double saturated_share(const struct doctor *doctor,
     return epoch->layers[l].saturated_share;
 }
 
-/* Of root mean squares, so that the layers' sizes do not matter. */
+/* Root mean square of a layer's weights, or of what has a norm like theirs. */
+static double mean_size(const struct doctor *doctor, size_t l, double norm_of_layer)
+{
+    return norm_of_layer / sqrt((double)doctor->n_weights[l]);
+}
+
+/* Of root mean squares, so that the layers' sizes do not matter. An output layer that began
+ * as 0 lets nothing through until it has grown; that passes. */
 static double gradient_decay(const struct doctor *doctor,
                              const struct doctor_epoch *epoch, size_t l)
 {
@@ -76,9 +86,13 @@ static double gradient_decay(const struct doctor *doctor,
     size_t last = doctor->n_layers - 1;
     if (last < 2)
         return (double)NAN;
-    return ratio(epoch->layers[0].gradient_norm / sqrt((double)doctor->n_weights[0]),
-                 epoch->layers[last].gradient_norm /
-                     sqrt((double)doctor->n_weights[last]));
+    const struct doctor_layer *head = &epoch->layers[0];
+    const struct doctor_layer *tail = &epoch->layers[last];
+    if (mean_size(doctor, last, tail->weight_norm) <
+        0.1 * mean_size(doctor, 0, head->weight_norm))
+        return (double)NAN;
+    return ratio(mean_size(doctor, 0, head->gradient_norm),
+                 mean_size(doctor, last, tail->gradient_norm));
 }
 
 static double gradient_length(const struct doctor *doctor,
@@ -92,6 +106,8 @@ static double step_length(const struct doctor *doctor, const struct doctor_epoch
                           size_t l)
 {
     double least = SMALL_WEIGHT * sqrt((double)doctor->n_weights[l]);
+    if (doctor->is_from_zero[l]) /* its first steps are all that it is */
+        return (double)NAN;
     return ratio(epoch->layers[l].update_norm, fmax(epoch->layers[l].weight_norm, least));
 }
 
@@ -151,13 +167,12 @@ static double epochs_without_fall(const struct doctor *doctor,
 static double loss_swing(const struct doctor *doctor, const struct doctor_epoch *epoch,
                          size_t l)
 {
-    (void)epoch;
     (void)l;
     double sum = loss_ago(doctor, 0);
     double way = 0.0;
     double before = 0.0;
     size_t n_turns = 0;
-    if (doctor->n_epochs < DOCTOR_WINDOW || doctor->has_dropout)
+    if (doctor->n_epochs < DOCTOR_WINDOW || epoch->has_dropout)
         return (double)NAN;
     for (size_t ago = 0; ago + 1 < DOCTOR_WINDOW; ago++) {
         double change = loss_ago(doctor, ago) - loss_ago(doctor, ago + 1);
@@ -169,7 +184,7 @@ static double loss_swing(const struct doctor *doctor, const struct doctor_epoch 
     double gone = fabs(loss_ago(doctor, 0) - loss_ago(doctor, DOCTOR_WINDOW - 1));
     double mean = fabs(sum) / DOCTOR_WINDOW;
     if (n_turns < DOCTOR_WINDOW / 2 || gone > 0.5 * way ||
-        mean < 0.05 * fabs(doctor->first_loss))
+        mean < SMALL_LOSS * fabs(doctor->first_loss))
         return (double)NAN;
     return ratio(way / (DOCTOR_WINDOW - 1), mean);
 }
@@ -303,7 +318,7 @@ static const struct ailment ailments[] = {
     [DOCTOR_OSCILLATING] =
         {.name = "oscillating",
          .figure = loss_swing,
-         .threshold = 0.15,
+         .threshold = 0.2,
          .holds = 2,
          .causes = BIT(DOCTOR_STEPS_TOO_LARGE),
          .scale = 100,
@@ -328,6 +343,15 @@ int doctor_ailment_find(const char *name)
 
 /* --- a doctor's life ------------------------------------------------------------------ */
 
+static double norm(const float *v, size_t n)
+{
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++)
+        sum += (double)v[i] * (double)v[i];
+    return sqrt(sum);
+}
+
 int doctor_init(struct doctor *doctor, const struct mlp *mlp, bool early_stopping,
                 struct err *err)
 {
@@ -344,6 +368,9 @@ int doctor_init(struct doctor *doctor, const struct mlp *mlp, bool early_stoppin
         if (l + 1 < mlp->n_layers && layer->activation == ACT_RELU)
             n_memory += layer->fan_out;
     }
+    for (size_t l = 0; l < mlp->n_layers; l++)
+        doctor->is_from_zero[l] = norm(mlp->parameters + mlp->layers[l].weights_at,
+                                       doctor->n_weights[l]) == 0.0;
     uint32_t *at = mem_new(n_memory, sizeof *at, err);
     if (!at)
         return -1;
@@ -370,15 +397,6 @@ bool doctor_is_due(const struct doctor *doctor, size_t step)
 }
 
 /* --- looking -------------------------------------------------------------------------- */
-
-static double norm(const float *v, size_t n)
-{
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++)
-        sum += (double)v[i] * (double)v[i];
-    return sqrt(sum);
-}
 
 static double distance(const float *a, const float *b, size_t n)
 {
@@ -409,22 +427,15 @@ static double count_silent(uint32_t *restrict silent, const float *restrict a, s
     return (double)n_dead / (double)k;
 }
 
-/* Share of the outputs outside (low, high); those that are exactly 0 and may have been
- * dropped do not count. */
 static double outside_share(const struct doctor_trace *trace, size_t k, float low,
                             float high)
 {
     size_t n = trace->n_rows * k;
     size_t n_outside = 0;
-    size_t n_dropped = 0;
 #pragma omp simd reduction(+ : n_outside)
     for (size_t i = 0; i < n; i++)
         n_outside += trace->outputs[i] < low || trace->outputs[i] > high;
-    for (size_t i = 0; trace->has_dropout && i < n; i++)
-        n_dropped += trace->outputs[i] == 0.0F;
-    if (low > 0.0F)
-        n_outside -= n_dropped;
-    return ratio((double)n_outside, (double)(n - n_dropped));
+    return (double)n_outside / (double)n;
 }
 
 void doctor_look(struct doctor *doctor, size_t l, const struct doctor_trace *trace,
@@ -441,7 +452,6 @@ void doctor_look(struct doctor *doctor, size_t l, const struct doctor_trace *tra
         .saturated_share = (double)NAN,
     };
     assert(trace->n_rows > 0);
-    doctor->has_dropout = doctor->has_dropout || trace->has_dropout;
     if (doctor->silent_rows[l])
         seen.dead_share =
             count_silent(doctor->silent_rows[l], trace->outputs, trace->n_rows, k);
@@ -612,6 +622,8 @@ static void save_counts(const struct doctor *doctor, struct buf *out)
             endian_put_u8(out, doctor->is_found[which][place]);
         }
     }
+    for (size_t l = 0; l < doctor->n_layers; l++)
+        endian_put_u8(out, doctor->is_from_zero[l]);
     for (size_t i = 0; i < doctor->n_memory; i++)
         endian_put_u32(out, doctor->memory[i]);
 }
@@ -625,6 +637,8 @@ static void load_counts(struct doctor *doctor, struct endian_reader *reader)
             doctor->is_found[which][place] = endian_get_u8(reader);
         }
     }
+    for (size_t l = 0; l < doctor->n_layers; l++)
+        doctor->is_from_zero[l] = endian_get_u8(reader);
     for (size_t i = 0; i < doctor->n_memory; i++)
         doctor->memory[i] = endian_get_u32(reader);
 }
@@ -633,7 +647,6 @@ void doctor_save(const struct doctor *doctor, struct buf *out)
 {
     endian_put_u32(out, (uint32_t)doctor->n_layers);
     endian_put_u64(out, doctor->n_memory);
-    endian_put_u8(out, doctor->has_dropout);
     endian_put_u64(out, doctor->next_look);
     endian_put_u64(out, doctor->n_epochs);
     for (size_t i = 0; i < DOCTOR_WINDOW; i++)
@@ -656,7 +669,6 @@ int doctor_load(struct doctor *doctor, struct endian_reader *reader, struct err 
     if (endian_get_u32(reader) != doctor->n_layers ||
         endian_get_u64(reader) != doctor->n_memory)
         reader->failed = true;
-    doctor->has_dropout = endian_get_u8(reader);
     doctor->next_look = (size_t)endian_get_u64(reader);
     doctor->n_epochs = (size_t)endian_get_u64(reader);
     for (size_t i = 0; i < DOCTOR_WINDOW; i++)

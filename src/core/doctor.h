@@ -64,9 +64,8 @@ struct doctor_trace {
     const float *before;   /* W before the step, same shape; NULL: not known, or lbfgs,
                               whose steps are as long as its line search likes */
     const float *after;    /* W now, same shape */
-    const float *outputs;  /* a [n_rows x fan_out], not divided by dropout's 1 − p */
+    const float *outputs;  /* a [n_rows x fan_out], before any were dropped */
     size_t n_rows;         /* >= 1: the batch's, or of a part of it */
-    bool has_dropout;      /* outputs that are exactly 0 may have been dropped */
 };
 
 /* The figures of one layer. NaN: not known. */
@@ -82,10 +81,10 @@ struct doctor_epoch {
     size_t epoch; /* from 1 */
     size_t step;  /* steps taken in all epochs */
     double train_loss;
-    double
-        first_batch_loss; /* the epoch's; epoch 1: of the net as it began; NaN: not known */
-    double validation_loss; /* NaN: none */
-    double learning_rate;   /* of the last step; lbfgs: 1 */
+    double first_batch_loss; /* the epoch's; of the net as it began in epoch 1 */
+    double validation_loss;  /* NaN: none */
+    double learning_rate;    /* of the last step; lbfgs: 1 */
+    bool has_dropout;        /* its noise is in the training losses */
     /* Borrowed [n_layers of the net], output layer last; NULL: no look was due. */
     const struct doctor_layer *layers;
 };
@@ -95,15 +94,15 @@ struct doctor_epoch {
 
 struct doctor {
     size_t n_findings;
-    struct doctor_finding
-        findings[DOCTOR_FINDINGS_MAX]; /* each ailment of a layer once */
+    /* Each ailment of a layer once. */
+    struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
     /* private: the net's shape … */
     size_t n_layers;
     size_t n_weights[MLP_LAYERS_MAX]; /* of W */
     size_t n_neurons[MLP_LAYERS_MAX];
     enum act activations[MLP_LAYERS_MAX];
+    bool is_from_zero[MLP_LAYERS_MAX]; /* W began as all 0 */
     bool early_stopping;
-    bool has_dropout;
     /* … and what it remembers */
     size_t next_look; /* step */
     /* For each neuron of hidden relu layers: rows seen in a row for which it was 0, in
@@ -125,8 +124,8 @@ struct doctor {
     size_t mark_epoch; /* … and when that was */
 };
 
-/* For a fit of nets of this shape; early_stopping: the validation loss is watched and the
- * best weights are restored. */
+/* For a fit of nets of this shape that is about to begin with these weights;
+ * early_stopping: the validation loss is watched and the best weights are restored. */
 int doctor_init(struct doctor *doctor, const struct mlp *mlp, bool early_stopping,
                 struct err *err);
 

@@ -191,7 +191,6 @@ static void look(struct fit *fit, struct doctor_layer *layers)
             .after = mlp->parameters + at,
             .outputs = pass_outputs(member->pass, l),
             .n_rows = (n_rows - 1) % fit->piece_rows + 1,
-            .has_dropout = member->dropout.n_layers > 0,
         };
         doctor_look(fit->doctor, l, &trace, &layers[l]);
     }
@@ -208,6 +207,7 @@ static void examine(struct fit *fit, const struct doctor_layer *layers,
         .validation_loss = progress->validation_loss,
         .learning_rate =
             fit->is_lbfgs ? 1.0 : fit->members[0].optim.options.learning_rate,
+        .has_dropout = fit->members[0].dropout.n_layers > 0,
         .layers = layers,
     };
     progress->n_findings = doctor_examine(fit->doctor, &epoch);
@@ -311,6 +311,7 @@ int fit_run_members(const struct fit_member *members, size_t n,
             .train = &members[i].train,
             .validation = members[i].validation.n_rows ? &members[i].validation : NULL,
             .seed = members[i].seed,
+            .lent = members[i].optim,
         };
     if (begin(&fit, err) < 0 || run_epochs(&fit, err) < 0)
         goto out;

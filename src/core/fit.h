@@ -136,6 +136,9 @@ struct fit_member {
     struct fit_rows train;      /* as many rows as every member has steps in an epoch */
     struct fit_rows validation; /* n_rows 0: none */
     uint64_t seed;              /* of its shuffles and dropout */
+    /* Borrowed, from optim_init with the same options: steps go on from its state, and it has
+     * theirs afterwards (after an error: an unspecified one). NULL: a new one. Not lbfgs. */
+    struct optim *optim;
 };
 
 /*

@@ -125,6 +125,10 @@ static int prepare_member(struct fit *fit, struct member *member, struct err *er
     }
     if (fit->is_lbfgs)
         return 0;
+    if (member->lent) {
+        member->optim = *member->lent;
+        return 0;
+    }
     return optim_init(&member->optim, &fit->options->optim, member->mlp->n_parameters,
                       err);
 }
@@ -191,7 +195,10 @@ static void clear_member(struct member *member)
     free(member->piece);
     free(member->gradient);
     free(member->order);
-    optim_clear(&member->optim);
+    if (!member->lent)
+        optim_clear(&member->optim);
+    else if (member->optim.n > 0)
+        *member->lent = member->optim;
     dropout_clear(&member->dropout);
     pass_free(member->pass);
 }

@@ -19,6 +19,7 @@ struct member {
     struct pass *pass;      /* owned */
     struct dropout dropout; /* no layers: none */
     struct optim optim;
+    struct optim *lent; /* borrowed: has optim's state before and after; NULL: nobody's */
     size_t *order; /* owned [n_rows]: this epoch's permutation; NULL: rows as they lie */
     float *gradient; /* owned [n_parameters]: of the batch */
     float *piece;    /* owned [n_parameters]: of a piece; NULL while a piece is a batch */

@@ -229,6 +229,22 @@ int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err)
     return 0;
 }
 
+int mlp_copy(const struct mlp *mlp, struct mlp *copy, struct err *err)
+{
+    struct mlp made = *mlp;
+    made.parameters = NULL;
+    made.statistics = NULL;
+    if (allocate(&made, err) < 0) {
+        mlp_clear(&made);
+        return -1;
+    }
+    memcpy(made.parameters, mlp->parameters, made.n_parameters * sizeof(float));
+    if (made.n_statistics > 0)
+        memcpy(made.statistics, mlp->statistics, made.n_statistics * sizeof(float));
+    *copy = made;
+    return 0;
+}
+
 void mlp_clear(struct mlp *mlp)
 {
     union {

@@ -126,6 +126,9 @@ int mlp_count(const struct mlp_spec *spec, size_t *n_parameters, struct err *err
 /* Allocates the net with all parameters zero; errors as mlp_count or ERR_NO_MEMORY. */
 int mlp_new(const struct mlp_spec *spec, struct mlp *mlp, struct err *err);
 
+/* The same net once more, owned by the caller as from mlp_new. */
+int mlp_copy(const struct mlp *mlp, struct mlp *copy, struct err *err);
+
 /* Releases what mlp_new took; a zeroed mlp is fine. */
 void mlp_clear(struct mlp *mlp);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/endian.h"
+#include "base/mem.h"
 #include "core/weights_header.h"
 
 /* --- writing ---------------------------------------------------------------------------- */
@@ -118,7 +119,7 @@ static int check_shapes(const struct weights_header *h, size_t n_layers, struct 
                 weight->dims[0], width);
         width = weight->dims[1];
     }
-    if (h->scale.is_present &&
+    if (h->scale.is_present && /* they are of embedded inputs too */
         (h->scale.n_dims != 1 ||
          h->scale.dims[0] != h->tensors[0][WEIGHTS_HEADER_WEIGHT].dims[0]))
         return weights_header_corrupt(err, "the shape of feature_scale does not fit");
@@ -135,12 +136,14 @@ static int by_first_byte(const void *left, const void *right)
 /* The tensors lie one behind the other and fill the data. Widths are known to be sane. */
 static int check_offsets(const struct weights_header *h, size_t data_len, struct err *err)
 {
-    struct weights_header_tensor sorted[MLP_LAYERS_MAX * WEIGHTS_HEADER_PART_COUNT + 1];
+    struct weights_header_tensor sorted[MLP_LAYERS_MAX * WEIGHTS_HEADER_PART_COUNT + 2];
     const struct weights_header_tensor *all = h->tensors[0];
     size_t n = 0;
     size_t at = 0;
     if (h->scale.is_present)
         sorted[n++] = h->scale;
+    if (h->periodic.is_present)
+        sorted[n++] = h->periodic;
     for (size_t i = 0; i < (size_t)MLP_LAYERS_MAX * WEIGHTS_HEADER_PART_COUNT; i++)
         if (all[i].is_present)
             sorted[n++] = all[i];
@@ -160,12 +163,67 @@ static int check_offsets(const struct weights_header *h, size_t data_len, struct
     return 0;
 }
 
+/* The list "0,2,5" as *inputs [*n], owned by the caller. */
+static int read_inputs(const struct weights_header *h, size_t **inputs, size_t *n,
+                       struct err *err)
+{
+    const char *at = h->periodic_inputs;
+    const char *end = at + h->periodic_inputs_len;
+    *inputs = mem_new(h->periodic_inputs_len / 2 + 1, sizeof **inputs, err);
+    if (!*inputs)
+        return -1;
+    for (*n = 0;; (*n)++) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        const char *stop = comma ? comma : end;
+        if (!weights_header_size(at, (size_t)(stop - at), &(*inputs)[*n]))
+            return weights_header_corrupt(err, "periodic_inputs is not a list of sizes");
+        if (!comma)
+            break;
+        at = comma + 1;
+    }
+    (*n)++;
+    return 0;
+}
+
+/* Embeddings widen what the first layer takes: n_inputs is what remains. *inputs is owned by
+ * the caller, after an error too. */
+static int read_periodic(const struct weights_header *h, struct mlp_spec *spec,
+                         size_t **inputs, struct err *err)
+{
+    struct periodic *periodic = &spec->periodic;
+    bool is_given = h->periodic_inputs && h->periodic_frequencies && h->periodic_width;
+    bool is_any = h->periodic_inputs || h->periodic_frequencies || h->periodic_width;
+    if (!is_any && !h->periodic.is_present)
+        return 0;
+    if (!is_given || !h->periodic.is_present)
+        return weights_header_corrupt(err, "embeddings lack their %s",
+                                      is_given ? "tensor periodic"
+                                               : "inputs, frequencies or width");
+    if (h->periodic_frequencies > PERIODIC_FREQUENCIES_MAX ||
+        h->periodic_width > PERIODIC_WIDTH_MAX)
+        return weights_header_corrupt(err, "periodic_frequencies or _width is too large");
+    if (read_inputs(h, inputs, &periodic->n, err) < 0)
+        return -1;
+    periodic->inputs = *inputs;
+    periodic->n_frequencies = h->periodic_frequencies;
+    periodic->width = h->periodic_width;
+    if (h->periodic.n_dims != 2 || h->periodic.dims[0] != periodic->n ||
+        h->periodic.dims[1] != periodic_n_parameters(periodic))
+        return weights_header_corrupt(err, "the shape of periodic does not fit");
+    if (periodic->n * periodic->width >= spec->n_inputs)
+        return weights_header_corrupt(err, "layers.0.weight leaves no room for inputs");
+    spec->n_inputs -= periodic->n * periodic->width;
+    return 0;
+}
+
 /* Refuses the sizes before any memory is taken for them. */
 static int make_net(const struct weights_header *h, size_t n_layers, size_t data_len,
                     struct mlp *mlp, struct err *err)
 {
     size_t widths[MLP_LAYERS_MAX];
+    size_t *inputs = NULL;
     size_t n_parameters;
+    int result = -1;
     struct err inner = {0};
     for (size_t l = 0; l < n_layers; l++)
         widths[l] = h->tensors[l][WEIGHTS_HEADER_WEIGHT].dims[1];
@@ -183,11 +241,17 @@ static int make_net(const struct weights_header *h, size_t n_layers, size_t data
         .ntk_parametrization = h->parametrization > 0,
         .feature_scale = h->scale.is_present,
     };
-    if (mlp_count(&spec, &n_parameters, &inner) < 0)
-        return weights_header_corrupt(err, "%s", inner.message);
-    if (check_offsets(h, data_len, err) < 0)
-        return -1;
-    return mlp_new(&spec, mlp, err);
+    if (read_periodic(h, &spec, &inputs, err) < 0)
+        goto out;
+    if (mlp_count(&spec, &n_parameters, &inner) < 0) {
+        weights_header_corrupt(err, "%s", inner.message);
+        goto out;
+    }
+    if (check_offsets(h, data_len, err) == 0)
+        result = mlp_new(&spec, mlp, err);
+out:
+    free(inputs);
+    return result;
 }
 
 /* --- reading the data ------------------------------------------------------------------- */
@@ -232,10 +296,15 @@ static int read_layer(const struct weights_header *h, const unsigned char *bytes
 static int read_values(const struct weights_header *h, const unsigned char *bytes,
                        struct mlp *mlp, struct err *err)
 {
+    const struct periodic *periodic = &mlp->periodic;
     if (mlp->has_scales && !read_floats(bytes + h->scale.offsets[0], mlp->parameters,
-                                        mlp_n_inputs(mlp), -INFINITY))
+                                        mlp->layers[0].fan_in, -INFINITY))
         return weights_header_corrupt(err,
                                       "feature_scale has a number that is not finite");
+    if (periodic->n > 0 &&
+        !read_floats(bytes + h->periodic.offsets[0], mlp->parameters + mlp->periodic_at,
+                     periodic->n * periodic_n_parameters(periodic), -INFINITY))
+        return weights_header_corrupt(err, "periodic has a number that is not finite");
     for (size_t l = 0; l < mlp->n_layers; l++)
         if (read_layer(h, bytes, mlp, l, err) < 0)
             return -1;

@@ -5,14 +5,16 @@
  *     layers.N.weight [fan_in, fan_out]     layers.N.bias [fan_out]
  *     layers.N.norm.weight [fan_out]        gains of a normalised layer
  *     layers.N.norm.running_mean, layers.N.norm.running_var [fan_out]   under batch_norm
- *     feature_scale [n_inputs]              where the net has feature scales
+ *     feature_scale [fan_in of layer 0]     where the net has feature scales
+ *     periodic [inputs, parameters of one]  where it embeds inputs: w, b, V, v of each
  *
  * and in __metadata__ texts: "format": "mlpd", "activation" (of the hidden layers, if there
  * are any), "output_activation", "loss"; "normalization" and "parametrization" ("standard",
  * "ntk") where they are not "none" and "standard"; those figures of the loss (loss_options:
  * "delta", "over", "under", "q", "label_smoothing") that it uses and that are not the
- * defaults. Reading distrusts every byte; it takes the tensors in any order, and other keys
- * in __metadata__.
+ * defaults; "periodic_inputs" (indices, "0,2,5"), "periodic_frequencies" and "periodic_width"
+ * of embeddings (core/periodic.h). Reading distrusts every byte; it takes the tensors in any
+ * order, and other keys in __metadata__.
  */
 #ifndef CORE_WEIGHTS_H
 #define CORE_WEIGHTS_H

@@ -137,6 +137,16 @@ static const struct {
      {LOSS_BINARY_CROSS_ENTROPY, LOSS_CROSS_ENTROPY}},
 };
 
+/* Keys whose value is a size, kept as text. */
+static const struct {
+    const char *key;
+    size_t offset; /* of the size_t in struct weights_header */
+} sizes[] = {
+    {"periodic_frequencies", offsetof(struct weights_header, periodic_frequencies)},
+    {"periodic_width", offsetof(struct weights_header, periodic_width)},
+};
+#define N_SIZES (sizeof sizes / sizeof *sizes)
+
 /* --- writing ---------------------------------------------------------------------------- */
 
 static void put_pair(struct buf *out, const char *key, const char *value)
@@ -172,6 +182,15 @@ static bool is_ntk(const struct mlp *mlp)
     return false;
 }
 
+static void put_periodic(const struct periodic *periodic, struct buf *out)
+{
+    buf_text(out, ",\"periodic_inputs\":\"");
+    for (size_t i = 0; i < periodic->n; i++)
+        buf_printf(out, "%s%zu", i ? "," : "", periodic->inputs[i]);
+    buf_printf(out, "\",\"periodic_frequencies\":\"%zu\",\"periodic_width\":\"%zu\"",
+               periodic->n_frequencies, periodic->width);
+}
+
 static void put_metadata(const struct mlp *mlp, struct buf *out)
 {
     const struct mlp_layer *first = &mlp->layers[0];
@@ -186,6 +205,8 @@ static void put_metadata(const struct mlp *mlp, struct buf *out)
         put_pair(out, "normalization", mlp_normalization_name(first->normalization));
     if (is_ntk(mlp))
         put_pair(out, "parametrization", "ntk");
+    if (mlp->periodic.n > 0)
+        put_periodic(&mlp->periodic, out);
     buf_putc(out, '}');
 }
 
@@ -218,7 +239,12 @@ void weights_header_write(const struct mlp *mlp, struct buf *out)
     put_metadata(mlp, out);
     if (mlp->has_scales) {
         buf_text(out, ",\"feature_scale\":");
-        put_tensor(out, 0, mlp_n_inputs(mlp), 0);
+        put_tensor(out, 0, mlp->layers[0].fan_in, 0);
+    }
+    if (mlp->periodic.n > 0) {
+        buf_text(out, ",\"periodic\":");
+        put_tensor(out, mlp->periodic.n, periodic_n_parameters(&mlp->periodic),
+                   mlp->periodic_at);
     }
     for (size_t l = 0; l < mlp->n_layers; l++)
         put_layer(mlp, l, out);
@@ -265,20 +291,25 @@ static int expect(struct reading *r, enum json_scan_kind kind, const char *what)
     return token.kind == kind ? 0 : corrupt(r, what);
 }
 
-/* Digits only, few enough not to overflow. */
-static bool read_size(const struct json_token *token, size_t *value)
+bool weights_header_size(const char *text, size_t len, size_t *value)
 {
-    if (token->kind != JSON_SCAN_NUMBER || token->len > 15)
+    if (len < 1 || len > 15)
         return false;
     uint64_t number = 0;
-    for (size_t i = 0; i < token->len; i++) {
-        unsigned digit = (unsigned char)token->text[i] - (unsigned)'0';
+    for (size_t i = 0; i < len; i++) {
+        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
         if (digit > 9)
             return false;
         number = number * 10 + digit;
     }
     *value = (size_t)number;
     return number <= SIZE_MAX;
+}
+
+static bool read_size(const struct json_token *token, size_t *value)
+{
+    return token->kind == JSON_SCAN_NUMBER &&
+           weights_header_size(token->text, token->len, value);
 }
 
 /* An array of at most two sizes. */
@@ -347,7 +378,7 @@ static int read_tensor(struct reading *r, struct weights_header_tensor *tensor)
     return 0;
 }
 
-/* The tensor that is called "feature_scale" or "layers.N.PART"; NULL: no such name. */
+/* The tensor that is called "feature_scale", "periodic" or "layers.N.PART"; NULL: no such name. */
 static struct weights_header_tensor *find_tensor(struct weights_header *header,
                                                  const struct json_token *name)
 {
@@ -356,6 +387,8 @@ static struct weights_header_tensor *find_tensor(struct weights_header *header,
     const char *end = name->text + name->len;
     if (json_token_is(name, "feature_scale"))
         return &header->scale;
+    if (json_token_is(name, "periodic"))
+        return &header->periodic;
     if (name->len < sizeof start || memcmp(name->text, start, sizeof start - 1) != 0)
         return NULL;
     const char *dot = memchr(at, '.', (size_t)(end - at));
@@ -379,6 +412,31 @@ static int find_name(size_t row, const struct json_token *name)
         if (json_token_is(name, choices[row].name(i)))
             return i;
     return -1;
+}
+
+/* A size from 1 on, or the list of embedded inputs; 1: the key is none of these. */
+static int read_periodic(struct reading *r, const struct json_token *key,
+                         const struct json_token *value)
+{
+    struct weights_header *h = r->header;
+    if (json_token_is(key, "periodic_inputs")) {
+        if (h->periodic_inputs)
+            return corrupt_name(r, key, "is repeated");
+        h->periodic_inputs = value->text;
+        h->periodic_inputs_len = value->len;
+        return 0;
+    }
+    for (size_t i = 0; i < N_SIZES; i++) {
+        size_t *size = (size_t *)(void *)((char *)h + sizes[i].offset);
+        if (!json_token_is(key, sizes[i].key))
+            continue;
+        if (*size > 0)
+            return corrupt_name(r, key, "is repeated");
+        if (!weights_header_size(value->text, value->len, size) || *size == 0)
+            return corrupt_name(r, key, "is not a number from 1 on");
+        return 0;
+    }
+    return 1;
 }
 
 /* One pair; keys that we do not know are left to whoever wrote them. */
@@ -409,8 +467,9 @@ static int read_pair(struct reading *r, const struct json_token *key)
         r->header->has_option[i] = true;
         memcpy((char *)&r->header->loss_options + options[i].offset, &number,
                sizeof number);
+        return 0;
     }
-    return 0;
+    return read_periodic(r, key, &value) < 0 ? -1 : 0;
 }
 
 static int read_metadata(struct reading *r)

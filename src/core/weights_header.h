@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "core/mlp.h"
 
-/* Bytes of JSON that are read; our longest, 64 layers under batch_norm, is under 40 KiB. */
+/* Bytes of JSON that are read; 64 layers under batch_norm are under 40 KiB, the indices of
+ * 100,000 embedded inputs under 700 KiB. */
 #define WEIGHTS_HEADER_MAX 1048576
 
 /* Tensors of a layer. */
@@ -34,7 +35,8 @@ struct weights_header_tensor {
 };
 
 struct weights_header {
-    struct weights_header_tensor scale; /* feature_scale [n_inputs] */
+    struct weights_header_tensor scale;    /* feature_scale [fan_in of the first layer] */
+    struct weights_header_tensor periodic; /* [inputs, periodic_n_parameters] */
     struct weights_header_tensor tensors[MLP_LAYERS_MAX][WEIGHTS_HEADER_PART_COUNT];
     bool has_metadata;
     int format;                       /* 0: "mlpd"; here and below −1: not given */
@@ -45,6 +47,11 @@ struct weights_header {
     int parametrization;              /* 0: "standard", 1: "ntk" */
     struct loss_options loss_options; /* what is not given has its default */
     bool has_option[WEIGHTS_HEADER_N_OPTIONS];
+    size_t periodic_frequencies; /* here and below 0: not given */
+    size_t periodic_width;
+    const char
+        *periodic_inputs; /* borrowed from the JSON [len]: "0,2,5"; NULL: not given */
+    size_t periodic_inputs_len;
 };
 
 /* True when such a layer has the part. */
@@ -57,6 +64,9 @@ size_t weights_header_at(const struct mlp *mlp, size_t layer,
 
 /* "weight", "norm.running_var" … */
 const char *weights_header_part_name(enum weights_header_part part);
+
+/* Reads a number of digits only, few enough not to overflow. */
+bool weights_header_size(const char *text, size_t len, size_t *value);
 
 /* Appends the header of the net. */
 void weights_header_write(const struct mlp *mlp, struct buf *out);

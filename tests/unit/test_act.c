@@ -212,15 +212,42 @@ static void losses_go_with_their_activations_only(void **state)
         for (enum loss loss = LOSS_SQUARED_ERROR; is_elementwise_loss(loss); loss++)
             assert_int_equal(loss_may_follow(loss, act, 3), act != ACT_SOFTMAX);
         assert_int_equal(loss_may_follow(LOSS_POISSON, act, 3), act == ACT_IDENTITY);
-        assert_int_equal(loss_may_follow(LOSS_BINARY_CROSS_ENTROPY, act, 1),
-                         act == ACT_LOGISTIC);
+        for (size_t k = 1; k <= 3; k++)
+            assert_int_equal(loss_may_follow(LOSS_BINARY_CROSS_ENTROPY, act, k),
+                             act == ACT_LOGISTIC);
         assert_int_equal(loss_may_follow(LOSS_CROSS_ENTROPY, act, 2), act == ACT_SOFTMAX);
     }
-    assert_true(loss_may_follow(LOSS_BINARY_CROSS_ENTROPY, ACT_LOGISTIC, 2));
     assert_false(loss_may_follow(LOSS_CROSS_ENTROPY, ACT_SOFTMAX, 1));
     assert_int_equal(loss_n_targets(LOSS_CROSS_ENTROPY, 7), 1);
     assert_int_equal(loss_n_targets(LOSS_SQUARED_ERROR, 7), 7);
     assert_int_equal(loss_n_targets(LOSS_BINARY_CROSS_ENTROPY, 1), 1);
+    assert_int_equal(loss_n_targets(LOSS_BINARY_CROSS_ENTROPY, 3), 3);
+}
+
+static void each_label_is_a_loss_of_its_own(void **state)
+{
+    (void)state;
+    const float logits[6] = {-3.0F, 0.25F, 2.0F, 1.0F, -0.5F, 40.0F};
+    const float t[6] = {0.0F, 1.0F, 1.0F, 0.0F, 1.0F, 0.0F};
+    const float weights[2] = {0.5F, 3.0F};
+    const struct loss_options figures = loss_defaults();
+    float z[6];
+    float delta[6];
+    double sum = 0.0;
+    memcpy(z, logits, sizeof z);
+    const struct loss_rows rows = {t, weights, 2, 3};
+    double together =
+        loss_forward(LOSS_BINARY_CROSS_ENTROPY, &figures, ACT_LOGISTIC, z, &rows, delta);
+    for (size_t i = 0; i < 6; i++) {
+        float one = logits[i];
+        float slope;
+        const struct loss_rows label = {&t[i], &weights[i / 3], 1, 1};
+        sum += loss_forward(LOSS_BINARY_CROSS_ENTROPY, &figures, ACT_LOGISTIC, &one,
+                            &label, &slope);
+        assert_true(one == z[i]);
+        assert_true(slope == delta[i]);
+    }
+    assert_true(fabs(together - sum) < 1e-12 * sum);
 }
 
 static const struct loss_options figures = {
@@ -505,6 +532,7 @@ int main(void)
         cmocka_unit_test(softmax_rows_sum_to_one_at_any_size),
         cmocka_unit_test(names_are_those_of_scikit_learn),
         cmocka_unit_test(losses_go_with_their_activations_only),
+        cmocka_unit_test(each_label_is_a_loss_of_its_own),
         cmocka_unit_test(only_the_step_cannot_be_trained),
         cmocka_unit_test(selu_keeps_mean_0_and_variance_1),
         cmocka_unit_test(every_loss_of_one_output_matches_double),

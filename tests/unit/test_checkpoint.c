@@ -357,7 +357,8 @@ static void best_epoch_is_that_of_all_nets_together(void **state)
     struct err err = {0};
     for (size_t m = 0; m < NETS; m++) {
         nets[m] = make_net(kind, m);
-        members[m] = (struct fit_member){&nets[m], train, validation, m};
+        members[m] = (struct fit_member){
+            .mlp = &nets[m], .train = train, .validation = validation, .seed = m};
     }
     assert_int_equal(fit_run_members(members, NETS, &options, &hooks, &result, &err), 0);
     assert_int_equal(record.n_epochs, 30);
@@ -374,6 +375,11 @@ static void best_epoch_is_that_of_all_nets_together(void **state)
     assert_true(fabs(sum / NETS - result.validation_loss) < 1e-6);
 }
 
+static struct fit_member member_of(struct mlp *mlp, struct fit_rows rows)
+{
+    return (struct fit_member){.mlp = mlp, .train = rows, .seed = 1};
+}
+
 static void uneven_nets_are_refused(void **state)
 {
     (void)state;
@@ -383,15 +389,16 @@ static void uneven_nets_are_refused(void **state)
     struct mlp c = make_net(&kinds[0], 2);
     struct fit_result result = {0};
     struct err err = {0};
-    struct fit_member shapes[] = {{&a, train, {0}, 1}, {&b, train, {0}, 1}};
+    struct fit_member shapes[] = {member_of(&a, train), member_of(&b, train)};
     assert_int_equal(fit_run_members(shapes, 2, &options, NULL, &result, &err), -1);
     assert_string_equal(err.slug, "uneven_members");
-    struct fit_member steps[] = {{&a, train, {0}, 1},
-                                 {&c, {x, classes, 40, NULL}, {0}, 1}};
+    const struct fit_rows few = {x, classes, 40, NULL};
+    struct fit_member steps[] = {member_of(&a, train), member_of(&c, few)};
     err = (struct err){0};
     assert_int_equal(fit_run_members(steps, 2, &options, NULL, &result, &err), -1);
     assert_string_equal(err.slug, "uneven_members");
-    struct fit_member halves[] = {{&a, train, validation, 1}, {&c, train, {0}, 1}};
+    struct fit_member halves[] = {member_of(&a, train), member_of(&c, train)};
+    halves[0].validation = validation;
     err = (struct err){0};
     assert_int_equal(fit_run_members(halves, 2, &options, NULL, &result, &err), -1);
     assert_string_equal(err.slug, "uneven_members");
@@ -399,7 +406,7 @@ static void uneven_nets_are_refused(void **state)
     assert_int_equal(fit_run_members(halves, 0, &options, NULL, &result, &err), -1);
     options = options_of(&kinds[N_KINDS - 1], 3);
     err = (struct err){0};
-    struct fit_member two[] = {{&a, train, {0}, 1}, {&c, train, {0}, 1}};
+    struct fit_member two[] = {member_of(&a, train), member_of(&c, train)};
     assert_int_equal(fit_run_members(two, 2, &options, NULL, &result, &err), -1);
     assert_string_equal(err.pointer, "/solver");
     mlp_clear(&a);

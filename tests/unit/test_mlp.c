@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "core/gradcheck.h"
 #include "core/gemm.h"
 #include "core/pass.h"
 #include "core/mlp.h"
@@ -20,7 +19,7 @@
 
 static const size_t hidden_sizes[2] = {7, 4};
 
-/* Of every loss one head; every pair that may go together is in the gradient check. */
+/* Of every loss one head; every pair that may go together is in test_gradcheck. */
 static const struct {
     enum act output;
     enum loss loss;
@@ -82,69 +81,6 @@ static struct mlp make_net(const struct mlp_spec *spec)
     }
     fill_rows(spec);
     return mlp;
-}
-
-static void check_gradient(const struct mlp_spec *spec, const float *weights)
-{
-    struct mlp mlp = make_net(spec);
-    struct gradcheck result = {0};
-    struct err err = {0};
-    if (gradcheck_run(&mlp, x, t, weights, ROWS, &result, &err) < 0)
-        fail_msg("%s %s %s: %s", act_name(spec->activation),
-                 act_name(spec->output_activation), loss_name(spec->loss), err.message);
-    for (size_t l = 0; l < mlp.n_layers; l++) {
-        if (!(result.largest_error[l] < 1e-3))
-            fail_msg("%s %s %s, layer %zu: error %g", act_name(spec->activation),
-                     act_name(spec->output_activation), loss_name(spec->loss), l,
-                     result.largest_error[l]);
-        assert_true(result.gradient_norm[l] > 1e-4);
-    }
-    mlp_clear(&mlp);
-}
-
-/* Hidden layers of every activation below this output. */
-static void check_depths(struct mlp_spec spec, const float *weights)
-{
-    spec.n_hidden = 0;
-    check_gradient(&spec, weights);
-    for (enum act act = ACT_IDENTITY; act < ACT_SOFTMAX; act++) {
-        for (spec.n_hidden = 1; act_is_trainable(act) && spec.n_hidden <= 2;
-             spec.n_hidden++) {
-            spec.activation = act;
-            check_gradient(&spec, weights);
-        }
-    }
-}
-
-/* Every loss with every output activation and number of outputs that it goes with. */
-static void check_all(const struct loss_options *options, const float *weights)
-{
-    struct mlp_spec spec = spec_of(0, ACT_IDENTITY, 0);
-    spec.loss_options = *options;
-    for (spec.loss = 0; spec.loss < LOSS_COUNT; spec.loss++)
-        for (enum act output = ACT_IDENTITY; output < ACT_COUNT; output++)
-            for (spec.n_outputs = 1; spec.n_outputs <= 3; spec.n_outputs += 2) {
-                spec.output_activation = output;
-                if (act_is_trainable(output) &&
-                    loss_may_follow(spec.loss, output, spec.n_outputs))
-                    check_depths(spec, weights);
-            }
-}
-
-static void gradient_matches_central_difference(void **state)
-{
-    (void)state;
-    const struct loss_options options = loss_defaults();
-    check_all(&options, NULL);
-}
-
-static void gradient_matches_with_weights_and_figures(void **state)
-{
-    (void)state;
-    float weights[ROWS];
-    for (size_t i = 0; i < ROWS; i++)
-        weights[i] = (float)i * 0.25F; /* the first is 0 */
-    check_all(&figures, weights);
 }
 
 /* More rows than a layer finishes at a time: what is kept of each must be its own. */
@@ -218,36 +154,6 @@ static void weighted_mean_is_that_of_repeated_rows(void **state)
         pass_free(ws);
         mlp_clear(&mlp);
     }
-}
-
-static void check_of_a_zero_gradient_is_refused(void **state)
-{
-    (void)state;
-    struct mlp_spec spec = spec_of(0, ACT_RELU, 1);
-    struct mlp mlp = make_net(&spec);
-    struct gradcheck result = {0};
-    struct err err = {0};
-    for (size_t j = 0; j < mlp.layers[0].fan_out; j++)
-        mlp.parameters[mlp.layers[0].biases_at + j] = -100.0F; /* all units are dead */
-    assert_int_equal(gradcheck_run(&mlp, x, t, NULL, ROWS, &result, &err), -1);
-    assert_int_equal(err.code, ERR_INVALID);
-    assert_string_equal(err.slug, "zero_gradient");
-    mlp_clear(&mlp);
-}
-
-/* At a kink the central difference is half a slope, whatever backpropagation says. */
-static void check_leaves_out_kinks(void **state)
-{
-    (void)state;
-    struct mlp_spec spec = spec_of(0, ACT_RELU, 1);
-    struct mlp mlp = make_net(&spec);
-    struct gradcheck result = {0};
-    struct err err = {0};
-    memset(x, 0, INPUTS * sizeof *x); /* the first row meets unit 0 exactly at z = 0 */
-    mlp.parameters[mlp.layers[0].biases_at] = 0.0F;
-    assert_int_equal(gradcheck_run(&mlp, x, t, NULL, ROWS, &result, &err), 0);
-    assert_true(result.largest_error[0] < 1e-3);
-    mlp_clear(&mlp);
 }
 
 /* --- forward against a plain loop -------------------------------------------------------- */
@@ -524,12 +430,8 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradient_matches_central_difference),
-        cmocka_unit_test(gradient_matches_with_weights_and_figures),
         cmocka_unit_test(gradient_of_many_rows_is_the_mean_of_its_parts),
         cmocka_unit_test(weighted_mean_is_that_of_repeated_rows),
-        cmocka_unit_test(check_of_a_zero_gradient_is_refused),
-        cmocka_unit_test(check_leaves_out_kinks),
         cmocka_unit_test(forward_matches_a_plain_loop),
         cmocka_unit_test(gradient_leaves_the_outputs_as_forward_does),
         cmocka_unit_test(loss_is_a_mean_over_rows),

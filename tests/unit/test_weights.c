@@ -58,11 +58,41 @@ static struct mlp make_full(enum mlp_normalization normalization, bool ntk, bool
     return mlp;
 }
 
+static struct mlp make_embedded(bool scale)
+{
+    static const size_t inputs[2] = {0, 2};
+    struct mlp_spec spec = {
+        .n_inputs = 3,
+        .hidden_layer_sizes = hidden_sizes,
+        .n_hidden = 1,
+        .n_outputs = 2,
+        .activation = ACT_MISH,
+        .output_activation = ACT_SOFTMAX,
+        .loss = LOSS_CROSS_ENTROPY,
+        .loss_options = loss_defaults(),
+        .normalization = MLP_LAYER_NORM,
+        .ntk_parametrization = true,
+        .feature_scale = scale,
+        .periodic = {.n = 2, .inputs = inputs, .n_frequencies = 2, .width = 3}};
+    struct mlp mlp = {0};
+    struct err err = {0};
+    spec.loss_options.label_smoothing = 0.1;
+    assert_int_equal(mlp_new(&spec, &mlp, &err), 0);
+    for (size_t i = 0; i < mlp.n_parameters; i++)
+        mlp.parameters[i] = 0.5F - 0.0625F * (float)i;
+    return mlp;
+}
+
 static void check_same(const struct mlp *one, const struct mlp *two)
 {
     assert_int_equal(one->n_layers, two->n_layers);
     assert_int_equal(one->loss, two->loss);
     assert_int_equal(one->has_scales, two->has_scales);
+    assert_int_equal(one->periodic.n_inputs, two->periodic.n_inputs);
+    assert_int_equal(one->periodic.n, two->periodic.n);
+    assert_int_equal(one->periodic_at, two->periodic_at);
+    for (size_t i = 0; i < one->periodic.n; i++)
+        assert_int_equal(one->periodic.inputs[i], two->periodic.inputs[i]);
     for (size_t l = 0; l < one->n_layers; l++) {
         const struct mlp_layer *a = &one->layers[l];
         const struct mlp_layer *b = &two->layers[l];
@@ -152,6 +182,16 @@ static void normalisation_scales_and_factors_come_back(void **state)
             check_full(&mlp);
             mlp_clear(&mlp);
         }
+    }
+}
+
+static void embeddings_come_back(void **state)
+{
+    (void)state;
+    for (int scale = 0; scale < 2; scale++) {
+        struct mlp mlp = make_embedded(scale);
+        check_full(&mlp);
+        mlp_clear(&mlp);
     }
 }
 
@@ -429,6 +469,8 @@ static void every_truncation_is_corrupt(void **state)
     (void)state;
     struct mlp plain = make_net(1);
     struct mlp full = make_full(MLP_BATCH_NORM, true, true, 2);
+    struct mlp embedded = make_embedded(true);
+    check_truncations(&embedded);
     check_truncations(&plain);
     check_truncations(&full);
 }
@@ -476,13 +518,11 @@ static void check_valid(const struct mlp *mlp)
     mlp_clear(&back);
 }
 
-static void flipped_bit_of_a_full_net_gives_an_error_or_a_net(void **state)
+static void check_flips(struct mlp *mlp)
 {
-    (void)state;
     size_t n_refused = 0;
     size_t n_read = 0;
-    struct mlp mlp = make_full(MLP_BATCH_NORM, true, true, 2);
-    struct buf bytes = encode(&mlp);
+    struct buf bytes = encode(mlp);
     for (size_t i = 0; i < 8 * bytes.len; i++) {
         struct mlp back = {0};
         struct err err = {0};
@@ -499,7 +539,16 @@ static void flipped_bit_of_a_full_net_gives_an_error_or_a_net(void **state)
     }
     assert_true(n_refused > 5000 && n_read > 1000);
     buf_clear(&bytes);
-    mlp_clear(&mlp);
+    mlp_clear(mlp);
+}
+
+static void flipped_bit_of_a_full_net_gives_an_error_or_a_net(void **state)
+{
+    (void)state;
+    struct mlp full = make_full(MLP_BATCH_NORM, true, true, 2);
+    struct mlp embedded = make_embedded(true);
+    check_flips(&full);
+    check_flips(&embedded);
 }
 
 /* --- headers that lie -------------------------------------------------------------------- */
@@ -752,6 +801,88 @@ static void error_names_the_tensor_or_key(void **state)
     }
 }
 
+/* Decodes what encode gives, with the first `from` of its header replaced by `to`. */
+static int decode_edited(const struct mlp *mlp, const char *from, const char *to,
+                         struct mlp *back, struct err *err)
+{
+    struct buf whole = encode(mlp);
+    struct buf header;
+    struct buf bytes;
+    struct endian_reader reader;
+    endian_reader_init(&reader, whole.bytes, whole.len);
+    size_t len = (size_t)endian_get_u64(&reader);
+    char *json = calloc(1, len + 1);
+    assert_non_null(json);
+    memcpy(json, whole.bytes + 8, len);
+    const char *at = strstr(json, from);
+    assert_non_null(at);
+    buf_init(&header, 1 << 16);
+    buf_init(&bytes, 1 << 16);
+    buf_put(&header, json, (size_t)(at - json));
+    buf_text(&header, to);
+    buf_text(&header, at + strlen(from));
+    endian_put_u64(&bytes, header.len);
+    buf_put(&bytes, header.bytes, header.len);
+    buf_put(&bytes, whole.bytes + 8 + len, whole.len - 8 - len);
+    int rc = decode_copy(bytes.bytes, bytes.len, back, err);
+    free(json);
+    buf_clear(&bytes);
+    buf_clear(&header);
+    buf_clear(&whole);
+    return rc;
+}
+
+static void embeddings_that_do_not_fit_are_corrupt(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from;
+        const char *to;
+        const char *words; /* NULL: fine */
+    } rows[] = {
+        {"\"0,2\"", "\"0,1\"", NULL},
+        {"\"0,2\"", "\"0,3\"", "below 3"},
+        {"\"0,2\"", "\"2,0\"", "must rise"},
+        {"\"0,2\"", "\"1,1\"", "must rise"},
+        {"\"0,2\"", "\"0\"", "the shape of periodic"},
+        {"\"0,2\"", "\"0,1,2\"", "the shape of periodic"},
+        {"\"0,2\"", "\"\"", "not a list"},
+        {"\"0,2\"", "\"0,2,\"", "not a list"},
+        {"\"0,2\"", "\",\"", "not a list"},
+        {"\"0,2\"", "\"0,-2\"", "not a list"},
+        {"\"0,2\"", "\"0,9999999999999999999\"", "not a list"},
+        {"\"0,2\"", "\"0,2\",\"periodic_inputs\":\"0,2\"", "is repeated"},
+        {"\"periodic_frequencies\":\"2\"", "\"periodic_frequencies\":\"3\"",
+         "the shape of periodic"},
+        {"\"periodic_frequencies\":\"2\"", "\"periodic_frequencies\":\"0\"",
+         "not a number from 1 on"},
+        {"\"periodic_frequencies\":\"2\"", "\"periodic_frequencies\":\"257\"",
+         "too large"},
+        {"\"periodic_width\":\"3\"", "\"periodic_width\":\"999999999999999\"",
+         "too large"},
+        {"\"periodic_width\":\"3\"", "\"periodic_width\":\"3\",\"periodic_width\":\"3\"",
+         "is repeated"},
+        {"\"periodic_width\"", "\"periodic_w\"", "lack their inputs"},
+        {"\"periodic_inputs\"", "\"periodic_in\"", "lack their inputs"},
+        {"\"periodic\":{", "\"periodical\":{", "periodical is not the name"},
+        {"[2,13]", "[26]", "the shape of periodic"},
+        {"[2,13]", "[13,2]", "the shape of periodic"},
+    };
+    struct mlp mlp = make_embedded(true);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct mlp back = {0};
+        struct err err = {0};
+        int rc = decode_edited(&mlp, rows[i].from, rows[i].to, &back, &err);
+        if (rc != (rows[i].words ? -1 : 0) ||
+            (rows[i].words && !strstr(err.message, rows[i].words)))
+            fail_msg("row %zu: '%s', not '%s'", i, err.message,
+                     rows[i].words ? rows[i].words : "");
+        assert_int_equal(err.code, rows[i].words ? ERR_CORRUPT : ERR_NONE);
+        mlp_clear(&back);
+    }
+    mlp_clear(&mlp);
+}
+
 static void number_that_cannot_be_is_corrupt_by_its_tensor(void **state)
 {
     (void)state;
@@ -861,6 +992,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(net_comes_back_as_it_was),
         cmocka_unit_test(normalisation_scales_and_factors_come_back),
+        cmocka_unit_test(embeddings_come_back),
         cmocka_unit_test(ntk_of_one_input_is_standard),
         cmocka_unit_test(figures_of_the_loss_come_back),
         cmocka_unit_test(every_function_comes_back),
@@ -876,6 +1008,7 @@ int main(void)
         cmocka_unit_test(header_of_another_writer_is_read),
         cmocka_unit_test(header_that_lies_is_corrupt),
         cmocka_unit_test(error_names_the_tensor_or_key),
+        cmocka_unit_test(embeddings_that_do_not_fit_are_corrupt),
         cmocka_unit_test(number_that_cannot_be_is_corrupt_by_its_tensor),
         cmocka_unit_test(normalization_without_a_hidden_layer_is_corrupt),
         cmocka_unit_test(weight_that_is_not_finite_is_corrupt),
