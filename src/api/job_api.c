@@ -8,13 +8,15 @@
 #include "api/page.h"
 #include "api/render.h"
 #include "api/service.h"
+#include "api/warm_start_json.h"
 #include "base/mem.h"
 #include "base/spell.h"
 #include "domain/jobs.h"
 
 /* Fields of a job besides the parameters. */
-static const char *const job_fields[] = {"dataset", "data",  "target", "features",
-                                         "exclude", "model", "task",   "sample_weight"};
+static const char *const job_fields[] = {"dataset",  "data",          "target",
+                                         "features", "exclude",       "model",
+                                         "task",     "sample_weight", "warm_start"};
 #define N_JOB_FIELDS (sizeof job_fields / sizeof *job_fields)
 
 /* --- reading a request --------------------------------------------------------------- */
@@ -178,7 +180,7 @@ static int check_source(const struct jobs_request *request, struct err *err)
     if (request->dataset_id && request->data)
         return err_set_at(err, ERR_INVALID, "contradiction", "/data",
                           "a job takes a dataset or data, not both");
-    if (!request->target && !request->data)
+    if (!request->target && !request->data && !request->warm_start.model[0])
         return err_set_at(err, ERR_INVALID, "missing_field", "/target",
                           "a job needs a target: the column to predict");
     return 0;
@@ -193,6 +195,7 @@ static int read_request(json_t *root, struct jobs_request *request,
         json_get_text(root, "target", &request->target, err) < 0 ||
         json_get_text(root, "model", &request->model, err) < 0 ||
         json_get_text(root, "sample_weight", &request->sample_weight, err) < 0 ||
+        warm_start_json_read(root, &request->warm_start, err) < 0 ||
         read_task(root, &request->task, err) < 0 ||
         json_get_texts(root, "features", features, &request->n_features, err) < 0 ||
         json_get_texts(root, "exclude", exclude, &request->n_exclude, err) < 0)
@@ -324,25 +327,50 @@ static void render_event(struct writer *writer, const struct job_epoch *epoch)
     writer_close(writer);
 }
 
+/* What was found from epoch `first` to `last`; *at is the next of the job's findings. */
+static void render_found(struct writer *writer, const struct job *job, uint64_t first,
+                         const struct job_epoch *last, size_t *at)
+{
+    for (; *at < job->n_findings && job->findings[*at].epoch <= last->epoch; ++*at) {
+        if (job->findings[*at].epoch < first)
+            continue;
+        writer_object(writer, NULL);
+        writer_text(writer, "type", "finding");
+        render_finding(writer, &job->findings[*at]);
+        writer_time(writer, "at", last->at_ms);
+        writer_close(writer);
+    }
+}
+
 /* The history, oldest first: unlike the lists of things, it is read forwards. */
 int job_api_events(void *service, const struct request *request,
                    struct response *response, struct err *err)
 {
     struct service *our = service;
+    struct job job = {0};
     struct job_epoch *epochs = NULL;
     size_t n = 0;
+    size_t found = 0;
     struct page page;
     struct writer writer;
 
+    /* The job last: what was found in these epochs is written with them. */
     if (page_read(request, &page, err) < 0 ||
         jobs_history(our->jobs, request_param(request, "id"), (uint64_t)page.after,
                      page.limit, &epochs, &n, err) < 0)
         return -1;
+    if (jobs_get(our->jobs, request_param(request, "id"), &job, err) < 0) {
+        free(epochs);
+        return -1;
+    }
     writer_init(&writer, &response->body);
     page_open(&writer);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         render_event(&writer, &epochs[i]);
+        render_found(&writer, &job, epochs[0].epoch, &epochs[i], &found);
+    }
     page_close(&writer, &page, n, n ? (int64_t)epochs[n - 1].epoch : 0);
+    job_clear(&job);
     free(epochs);
     return buf_check(&response->body, err);
 }

@@ -25,6 +25,32 @@ void render_warnings(struct writer *writer, const struct warnings *warnings)
     writer_close(writer);
 }
 
+void render_finding(struct writer *writer, const struct doctor_finding *finding)
+{
+    writer_text(writer, "code", doctor_ailment_name(finding->ailment));
+    writer_whole(writer, "epoch", finding->epoch);
+    if (finding->layer == SIZE_MAX)
+        writer_null(writer, "layer");
+    else
+        writer_whole(writer, "layer", finding->layer + 1);
+    writer_real(writer, "value", finding->value);
+    writer_real(writer, "threshold", finding->threshold);
+    writer_text(writer, "message", finding->message);
+    writer_text(writer, "remedy", finding->remedy);
+}
+
+void render_findings(struct writer *writer, const struct doctor_finding *findings,
+                     size_t n)
+{
+    writer_array(writer, "findings");
+    for (size_t i = 0; i < n; i++) {
+        writer_object(writer, NULL);
+        render_finding(writer, &findings[i]);
+        writer_close(writer);
+    }
+    writer_close(writer);
+}
+
 static void render_column(struct writer *writer, const struct table_column *column)
 {
     writer_object(writer, NULL);
@@ -206,6 +232,29 @@ static void render_job_error(struct writer *writer, const struct job_error *erro
     writer_close(writer);
 }
 
+/* null when the epoch is none. */
+static void render_epoch(struct writer *writer, const char *key, uint64_t epoch)
+{
+    if (epoch)
+        writer_whole(writer, key, epoch);
+    else
+        writer_null(writer, key);
+}
+
+static void render_reference(struct writer *writer, const char *key,
+                             const struct model_reference *reference)
+{
+    if (!reference->model[0]) {
+        writer_null(writer, key);
+        return;
+    }
+    writer_object(writer, key);
+    writer_text(writer, "model", reference->model);
+    writer_whole(writer, "version", reference->version);
+    writer_text(writer, "weights_sha256", reference->weights_sha256);
+    writer_close(writer);
+}
+
 void render_job(struct writer *writer, const char *key, const struct job *job)
 {
     writer_object(writer, key);
@@ -219,12 +268,15 @@ void render_job(struct writer *writer, const char *key, const struct job *job)
         writer_text(writer, "sample_weight", job->sample_weight);
     else
         writer_null(writer, "sample_weight");
+    render_reference(writer, "warm_start", &job->warm_start);
     writer_text(writer, "task", encoder_task_name(job->task));
     render_progress(writer, job);
     render_metrics(writer, &job->metrics);
     render_parameters(writer, &job->parameters);
     writer_whole(writer, "seed", job->parameters.seed);
     writer_whole(writer, "attempts", job->attempts);
+    render_epoch(writer, "resumed_from_epoch", job->resumed_from_epoch);
+    render_epoch(writer, "checkpoint_epoch", job->checkpoint_epoch);
     writer_time(writer, "created_at", job->created_at_ms);
     writer_time(writer, "started_at", job->started_at_ms);
     writer_time(writer, "finished_at", job->finished_at_ms);
@@ -233,6 +285,7 @@ void render_job(struct writer *writer, const char *key, const struct job *job)
     if (job->error.code[0])
         render_job_error(writer, &job->error);
     render_transitions(writer, job);
+    render_findings(writer, job->findings, job->n_findings);
     render_warnings(writer, &job->warnings);
     writer_close(writer);
 }
@@ -295,6 +348,7 @@ void render_version(struct writer *writer, const struct model_version *version,
     writer_text(writer, "model", version->model);
     writer_whole(writer, "version", version->version);
     writer_text(writer, "job", version->job_id);
+    render_reference(writer, "warm_start", &version->warm_start);
     writer_text(writer, "task", encoder_task_name(version->task));
     writer_array(writer, "inputs");
     for (size_t i = 0; i < encoder->n_columns; i++)
@@ -311,6 +365,7 @@ void render_version(struct writer *writer, const struct model_version *version,
         render_classes(writer, target);
     render_parameters(writer, &version->parameters);
     render_metrics(writer, &version->metrics);
+    render_findings(writer, version->findings, version->n_findings);
     writer_whole(writer, "n_weights", version->n_weights);
     writer_text(writer, "weights_sha256", version->weights_sha256);
     writer_text(writer, "dataset", version->dataset_id);

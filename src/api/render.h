@@ -8,6 +8,11 @@
 #include "entity/model.h"
 
 void render_warnings(struct writer *writer, const struct warnings *warnings);
+void render_findings(struct writer *writer, const struct doctor_finding *findings,
+                     size_t n);
+
+/* The members of one, within an object. */
+void render_finding(struct writer *writer, const struct doctor_finding *finding);
 void render_dataset(struct writer *writer, const char *key,
                     const struct dataset *dataset);
 void render_job(struct writer *writer, const char *key, const struct job *job);

@@ -11,13 +11,14 @@
 #include "base/mem.h"
 #include "domain/resolve.h"
 #include "domain/trainer.h"
+#include "store/finding_store.h"
 #include "store/job_store.h"
 #include "store/model_store.h"
 
 /* A job that a worker of this process has. */
 struct running {
     struct job job;       /* owned */
-    atomic_bool stop;     /* seen by the trainer between mini-batches */
+    atomic_int stop;      /* enum job_stop, seen by the trainer between mini-batches */
     struct running *next; /* in the list below */
 };
 
@@ -136,12 +137,19 @@ static int cancel_stored(struct db_tx *tx, const char *id, struct err *err)
                    job_state_name(state));
 }
 
+/* The server stops; a job that is cancelled already ends at once. */
+static void ask_to_stop(struct running *item)
+{
+    int expected = JOB_GO_ON;
+    atomic_compare_exchange_strong(&item->stop, &expected, JOB_STOP_SOON);
+}
+
 static void tell_to_stop(struct jobs *jobs, const char *id)
 {
     pthread_mutex_lock(&jobs->lock);
     for (struct running *item = jobs->running; item; item = item->next)
         if (strcmp(item->job.id, id) == 0)
-            atomic_store(&item->stop, true);
+            atomic_store(&item->stop, JOB_STOP_NOW);
     pthread_mutex_unlock(&jobs->lock);
 }
 
@@ -175,7 +183,7 @@ static void enlist(struct jobs *jobs, struct running *item)
     pthread_mutex_unlock(&jobs->lock);
     /* jobs_stop may have gone through the list before this item was in it. */
     if (atomic_load(&jobs->is_stopping))
-        atomic_store(&item->stop, true);
+        ask_to_stop(item);
 }
 
 static void delist(struct jobs *jobs, struct running *item)
@@ -214,7 +222,7 @@ static void look_again(struct jobs *jobs, struct running *item)
     struct job now = {0};
     struct err ignored = {0};
     if (jobs_get(jobs, item->job.id, &now, &ignored) == 0 && now.state == JOB_CANCELLING)
-        atomic_store(&item->stop, true);
+        atomic_store(&item->stop, JOB_STOP_NOW);
     job_clear(&now);
 }
 
@@ -227,6 +235,8 @@ static int publish(struct jobs *jobs, const struct job *job,
     if (db_begin(jobs->options.db, DB_WRITE, &tx, err) < 0)
         return -1;
     int result = model_store_insert(tx, version, number, err);
+    if (result == 0)
+        result = finding_store_copy(tx, job->id, version->id, err);
     if (result == 0)
         result = job_store_succeed(tx, job->id, *number, &version->metrics, warnings,
                                    clock_now_ms(), err);
@@ -304,6 +314,15 @@ static void conclude(struct jobs *jobs, struct running *item, int trained,
     report(jobs, &item->job, detail);
 }
 
+static void report_start(struct jobs *jobs, const struct job *job)
+{
+    char detail[80] = "running";
+    if (job->resumed_from_epoch)
+        snprintf(detail, sizeof detail, "running: goes on after epoch %llu",
+                 (unsigned long long)job->resumed_from_epoch);
+    report(jobs, job, detail);
+}
+
 void jobs_run(void *ctx, void *item)
 {
     struct jobs *jobs = ctx;
@@ -312,7 +331,7 @@ void jobs_run(void *ctx, void *item)
     struct warnings warnings = {0};
     struct err why = {0};
 
-    report(jobs, &running->job, "running");
+    report_start(jobs, &running->job);
     look_again(jobs, running);
     const struct trainer trainer = {jobs->options.db, jobs->options.team};
     int trained =
@@ -330,6 +349,6 @@ void jobs_stop(struct jobs *jobs)
     atomic_store(&jobs->is_stopping, true);
     pthread_mutex_lock(&jobs->lock);
     for (struct running *item = jobs->running; item; item = item->next)
-        atomic_store(&item->stop, true);
+        ask_to_stop(item);
     pthread_mutex_unlock(&jobs->lock);
 }

@@ -45,8 +45,9 @@ struct jobs_request {
     const char *const *exclude; /* [n_exclude] */
     size_t n_exclude;
     const char *sample_weight; /* column of the rows' weights; NULL: all weigh the same */
-    const char *model;         /* NULL: the dataset's name */
-    int task;                  /* enum encoder_task, or -1: from the target */
+    const char *model;         /* NULL: the dataset's name, or the model of warm_start */
+    struct model_reference warm_start; /* version 0: the newest; model "": none */
+    int task;                          /* enum encoder_task, or -1: from the target */
     struct parameters parameters;
     uint64_t given; /* bit i: parameters_fields[i] was in the request */
 };
@@ -54,7 +55,8 @@ struct jobs_request {
 /*
  * Checks the request against the dataset, resolves what is "auto", and queues the job.
  * ERR_INVALID at the pointer of the field at fault: unknown_dataset, unknown_target,
- * one_class, text_target, unknown_column, bad_name, wrong_loss, bad_weight … *job (owned by
+ * one_class, text_target, unknown_column, bad_name, wrong_loss, bad_weight …, and with
+ * warm_start unknown_model, unknown_version, and those of warm_start_settle. *job (owned by
  * the caller) is the job as queued.
  */
 int jobs_submit(struct jobs *jobs, const struct jobs_request *request, struct job *job,
@@ -80,8 +82,8 @@ int jobs_cancel(struct jobs *jobs, const char *id, struct job *job, struct err *
 int jobs_take(void *ctx, void **item);
 void jobs_run(void *ctx, void *item);
 
-/* Tells all running jobs to stop; they go back to the queue and run again at the next start.
- * No job is taken any more. */
+/* Tells all running jobs to stop: within seconds they save a checkpoint and go back to the
+ * queue, and go on from there at the next start. No job is taken any more. */
 void jobs_stop(struct jobs *jobs);
 
 #endif

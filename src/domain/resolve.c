@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "domain/datasets.h"
 #include "domain/trainer.h"
+#include "domain/warm_start.h"
 
 /* Below this many rows a validation part says nothing, and takes what there is to learn. */
 #define RESOLVE_VALIDATION_ROWS 30
@@ -184,6 +185,14 @@ static int check_unused(const struct jobs_request *request,
          "there are no feature scales unless feature_scale is true"},
         {"gain_rate_factor", parameters->normalization == MLP_NORMALIZATION_NONE,
          "only a net with a normalization has gains"},
+        {"embedding_rate_factor", !parameters->periodic_embeddings,
+         "there are no embeddings unless periodic_embeddings is true"},
+        {"periodic_frequencies", !parameters->periodic_embeddings,
+         "there are no embeddings unless periodic_embeddings is true"},
+        {"periodic_width", !parameters->periodic_embeddings,
+         "there are no embeddings unless periodic_embeddings is true"},
+        {"periodic_scale", !parameters->periodic_embeddings,
+         "there are no embeddings unless periodic_embeddings is true"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char pointer[80];
@@ -194,6 +203,20 @@ static int check_unused(const struct jobs_request *request,
                           "%s has nothing to act on: %s", rows[i].field, rows[i].reason);
     }
     return 0;
+}
+
+static int check_embedded(const struct jobs_request *request, const struct table *table,
+                          const struct job *job, struct err *err)
+{
+    if (!job->parameters.periodic_embeddings)
+        return 0;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].kind != TABLE_CATEGORICAL &&
+            is_chosen(request, job->target, table->columns[i].name))
+            return 0;
+    return err_set_at(
+        err, ERR_INVALID, "wrong_parameter", "/periodic_embeddings",
+        "periodic_embeddings has nothing to act on: no feature is a number");
 }
 
 /* --- loss and output ----------------------------------------------------------------- */
@@ -385,7 +408,8 @@ static int check_size(const struct parameters *parameters, size_t n_inputs,
 static int name_model(const struct jobs_request *request, const struct dataset *dataset,
                       struct job *job, struct err *err)
 {
-    const char *name = request->model ? request->model : dataset->name;
+    const char *own = job->warm_start.version ? job->warm_start.model : dataset->name;
+    const char *name = request->model ? request->model : own;
     if (!id_is_name(name))
         return err_set_at(
             err, ERR_INVALID, "bad_name", "/model",
@@ -395,8 +419,50 @@ static int name_model(const struct jobs_request *request, const struct dataset *
     return 0;
 }
 
+/* Loads the version to go on from, if one is asked for; its target is the job's. */
+static int open_source(struct db *db, const struct jobs_request *request, struct job *job,
+                       struct warm_start *source, struct err *err)
+{
+    struct err why = {0};
+    job->warm_start = request->warm_start;
+    if (!request->warm_start.model[0] ||
+        warm_start_open(db, &job->warm_start, source, &why) == 0)
+        return 0;
+    if (why.code != ERR_NOT_FOUND) {
+        *err = why;
+        return -1;
+    }
+    if (strcmp(why.slug, "no_such_model") == 0)
+        return err_set_at(err, ERR_INVALID, "unknown_model", "/warm_start",
+                          "there is no model '%.128s' to go on from",
+                          request->warm_start.model);
+    return err_set_at(err, ERR_INVALID, "unknown_version", "/warm_start",
+                      "model '%.128s' has no version %llu to go on from",
+                      request->warm_start.model,
+                      (unsigned long long)request->warm_start.version);
+}
+
+static int choose_task(const struct jobs_request *request,
+                       const struct warm_start *source, const struct table *table,
+                       struct job *job, struct err *err)
+{
+    if (source->version.version)
+        return warm_start_task(source, request, job, err);
+    return encoder_task_of(table, job->target, request->task, &job->task, err);
+}
+
+/* The columns it learns from. */
+static int choose_columns(const struct jobs_request *request,
+                          const struct warm_start *source, const struct table *table,
+                          struct job *job, struct err *err)
+{
+    if (source->version.version)
+        return warm_start_settle(source, request, table, job, err);
+    return choose_features(request, table, job, err);
+}
+
 static int resolve_with(struct db *db, const struct jobs_request *request,
-                        struct job *job, struct err *err)
+                        const struct warm_start *source, struct job *job, struct err *err)
 {
     struct dataset dataset = {0};
     int result = -1;
@@ -412,15 +478,19 @@ static int resolve_with(struct db *db, const struct jobs_request *request,
     }
     struct table *table = &dataset.table;
     if (name_model(request, &dataset, job, err) < 0 ||
-        encoder_task_of(table, job->target, request->task, &job->task, err) < 0)
+        choose_task(request, source, table, job, err) < 0)
         goto out;
     resolve_preset(request, job->task, &job->parameters);
-    if (check_unused(request, &job->parameters, err) < 0 ||
-        choose_weights(request, table, job, err) < 0 ||
-        choose_features(request, table, job, err) < 0 ||
+    if (choose_weights(request, table, job, err) < 0 ||
+        choose_columns(request, source, table, job, err) < 0 ||
+        check_unused(request, &job->parameters, err) < 0 ||
+        check_embedded(request, table, job, err) < 0 ||
         parameters_check(&job->parameters, err) < 0 ||
         resolve_loss(&job->parameters, job->task,
-                     count_classes(table, job->target, job->task), err) < 0 ||
+                     source->version.version
+                         ? source->encoder.target.n_classes
+                         : count_classes(table, job->target, job->task),
+                     err) < 0 ||
         check_target(&job->parameters, table, job->target, err) < 0 ||
         resolve_parts(request, &job->parameters, count_labelled(table, job->target),
                       err) < 0)
@@ -444,17 +514,22 @@ int resolve_request(struct db *db, const struct jobs_request *request, struct jo
     struct job made = {.parameters = request->parameters,
                        .created_at_ms = clock_now_ms()};
     struct dataset inline_rows = {0};
-    const char *target = request->target ? request->target : "y";
+    struct warm_start source = {0};
     int result = -1;
 
     id_new(made.id, "job");
-    if (request->data &&
-        datasets_create_xy(db, request->data, request->data_len, &inline_rows, err) < 0)
+    if (open_source(db, request, &made, &source, err) < 0 ||
+        (request->data && datasets_create_xy(db, request->data, request->data_len,
+                                             &inline_rows, err) < 0)) {
+        warm_start_clear(&source);
         return -1;
+    }
+    const char *learnt = request->data ? NULL : source.encoder.target.name;
+    const char *target = request->target ? request->target : learnt ? learnt : "y";
     const char *dataset_id = request->data ? inline_rows.id : request->dataset_id;
     snprintf(made.dataset_id, sizeof made.dataset_id, "%s", dataset_id);
     if ((made.target = mem_text(target, strlen(target), err)))
-        result = resolve_with(db, request, &made, err);
+        result = resolve_with(db, request, &source, &made, err);
     if (result == 0) {
         *job = made;
     } else {
@@ -464,6 +539,7 @@ int resolve_request(struct db *db, const struct jobs_request *request, struct jo
         job_clear(&made);
     }
     dataset_clear(&inline_rows);
+    warm_start_clear(&source);
     return result;
 }
 
@@ -484,6 +560,7 @@ void resolve_failure(const struct err *why, struct job_error *error)
          "make room on the disk and submit the job again"},
         {ERR_NOT_FOUND, "dataset_gone", "upload the dataset again"},
         {ERR_CORRUPT, "corrupt", "upload the dataset again"},
+        {ERR_CONFLICT, NULL, "train without warm_start, or from another version"},
         {ERR_INVALID, NULL, "look at the target and the feature columns of the dataset"},
     };
     *error = (struct job_error){0};

@@ -5,22 +5,29 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "core/gemm.h"
 #include "core/weights.h"
+#include "domain/checkpoints.h"
 #include "domain/datasets.h"
 #include "domain/reporter.h"
 #include "domain/scores.h"
+#include "domain/warm_start.h"
 #include "table/encoder_codec.h"
+#include "table/encoder_match.h"
 #include "table/split.h"
 #include "work/team.h"
 
-/* A training under way; everything is owned. */
+/* A training under way; everything is owned, but the team. */
 struct training {
+    struct team *team; /* borrowed; NULL: nobody */
     struct dataset dataset;
     struct split split;
     struct encoder encoder;
     struct mlp mlp;
+    struct warm_start source; /* version that it goes on from; version 0: none */
+    struct mlp source_mlp;    /* its weights */
     size_t n_outputs;
     size_t n_targets;
     float *x[METRICS_PART_COUNT];       /* [n_rows x n_features] */
@@ -39,6 +46,8 @@ static void training_clear(struct training *training)
     split_clear(&training->split);
     encoder_clear(&training->encoder);
     mlp_clear(&training->mlp);
+    warm_start_clear(&training->source);
+    mlp_clear(&training->source_mlp);
     for (int part = 0; part < METRICS_PART_COUNT; part++) {
         free(training->x[part]);
         free(training->t[part]);
@@ -126,9 +135,35 @@ static enum encoder_range target_range(const struct parameters *parameters)
     return parameters->standardize ? ENCODER_STANDARD : ENCODER_AS_IS;
 }
 
+/* The version may have been deleted, or even made anew, since the job was submitted. */
+static int open_source(struct training *training, struct db *db, const struct job *job,
+                       struct warnings *warnings, struct err *err)
+{
+    struct model_reference reference = job->warm_start;
+    struct err why = {0};
+    if (!reference.version)
+        return 0;
+    if (warm_start_open(db, &reference, &training->source, &why) == 0)
+        return encoder_match_apply(&training->source.encoder, &training->dataset.table,
+                                   warnings, err);
+    if (why.code != ERR_NOT_FOUND) {
+        *err = why;
+        return -1;
+    }
+    return err_set(err, ERR_CONFLICT, "warm_start_gone",
+                   "version %llu of model %.100s, which training was to go on from, was "
+                   "deleted",
+                   (unsigned long long)reference.version, reference.model);
+}
+
 static int fit_encoder(struct training *training, const struct job *job,
                        struct warnings *warnings, struct err *err)
 {
+    if (job->warm_start.version) {
+        training->encoder = training->source.encoder; /* moved */
+        training->source.encoder = (struct encoder){0};
+        return 0;
+    }
     const struct table *table = &training->dataset.table;
     bool *is_feature = NULL;
     int result = -1;
@@ -253,25 +288,67 @@ static void init_net(struct mlp *mlp, const struct parameters *parameters)
         mlp_init_biases(mlp, parameters->bias_init_std, parameters->seed);
     if (parameters->zero_init_output)
         mlp_zero_output(mlp);
+    mlp_init_embeddings(mlp, parameters->periodic_scale, parameters->seed);
+}
+
+static void first_weights(struct training *training, const struct job *job)
+{
+    struct mlp *mlp = &training->mlp;
+    const struct mlp *source = &training->source_mlp;
+    if (!job->warm_start.version) {
+        init_net(mlp, &job->parameters);
+        return;
+    }
+    memcpy(mlp->parameters, source->parameters,
+           mlp->n_parameters * sizeof *mlp->parameters);
+    if (mlp->n_statistics)
+        memcpy(mlp->statistics, source->statistics,
+               mlp->n_statistics * sizeof *mlp->statistics);
+}
+
+/* Numeric features, which are rising; indicators of missing cells are none. *inputs is owned
+ * by the caller. */
+static int choose_embedded(const struct encoder *encoder, struct periodic *periodic,
+                           size_t **inputs, struct err *err)
+{
+    *inputs = mem_new(encoder->n_columns, sizeof **inputs, err);
+    if (!*inputs)
+        return -1;
+    for (size_t i = 0; i < encoder->n_columns; i++)
+        if (encoder->columns[i].is_used && encoder->columns[i].kind != TABLE_CATEGORICAL)
+            (*inputs)[periodic->n++] = encoder->columns[i].first;
+    periodic->inputs = *inputs;
+    return 0;
 }
 
 static int make_net(struct training *training, const struct job *job, struct err *err)
 {
     size_t hidden[PARAMETERS_HIDDEN_MAX];
+    size_t *embedded = NULL;
     size_t n_parameters = 0;
+    int result = -1;
     struct mlp_spec spec;
     parameters_to_spec(&job->parameters, training->encoder.n_features,
                        training->n_outputs, hidden, &spec);
-    if (mlp_count(&spec, &n_parameters, err) < 0)
-        return -1;
-    if (n_parameters > TRAINER_WEIGHTS_MAX)
-        return err_set(err, ERR_TOO_LARGE, "too_large",
-                       "the net would have %zu weights; at most %d are allowed",
-                       n_parameters, TRAINER_WEIGHTS_MAX);
-    if (mlp_new(&spec, &training->mlp, err) < 0)
-        return -1;
-    init_net(&training->mlp, &job->parameters);
-    return 0;
+    if ((job->parameters.periodic_embeddings &&
+         choose_embedded(&training->encoder, &spec.periodic, &embedded, err) < 0) ||
+        mlp_count(&spec, &n_parameters, err) < 0)
+        goto out;
+    if (n_parameters > TRAINER_WEIGHTS_MAX) {
+        err_set(err, ERR_TOO_LARGE, "too_large",
+                "the net would have %zu weights; at most %d are allowed", n_parameters,
+                TRAINER_WEIGHTS_MAX);
+        goto out;
+    }
+    result = mlp_new(&spec, &training->mlp, err);
+    if (result == 0 && job->warm_start.version)
+        result =
+            warm_start_net(&training->source, &training->mlp, &training->source_mlp, err);
+    if (result == 0)
+        first_weights(training, job);
+out:
+    free(embedded);
+    return result;
 }
 
 static int prepare(struct training *training, struct db *db, const struct job *job,
@@ -279,6 +356,7 @@ static int prepare(struct training *training, struct db *db, const struct job *j
 {
     if (datasets_load(db, job->dataset_id, 0, SIZE_MAX, &training->dataset, NULL, err) <
             0 ||
+        open_source(training, db, job, warnings, err) < 0 ||
         find_labelled(training, job->target, err) < 0 ||
         split_training(training, job, err) < 0 ||
         fit_encoder(training, job, warnings, err) < 0)
@@ -296,9 +374,10 @@ static int prepare(struct training *training, struct db *db, const struct job *j
 
 /* --- training and packing ------------------------------------------------------------ */
 
-/* Helpers take part as long as there are idle cores; the model is the same without. */
-static int fit(struct training *training, struct team *team, struct reporter *reporter,
-               struct err *err)
+/* One run of the trainer, from a checkpoint or, with NULL, from the first weights. Helpers
+ * take part as long as there are idle cores; the model is the same without. */
+static int fit_from(struct training *training, struct reporter *reporter,
+                    const struct checkpoint *from, struct err *err)
 {
     struct fit_options options;
     struct fit_result result;
@@ -306,12 +385,18 @@ static int fit(struct training *training, struct team *team, struct reporter *re
     for (int part = 0; part < METRICS_PART_COUNT; part++)
         parts[part] = (struct fit_rows){training->x[part], training->t[part],
                                         training->n_rows[part], training->weights[part]};
+    struct team *team = training->team;
     const struct parallel parallel = {team, team_run};
     struct fit_hooks hooks = reporter_hooks(reporter);
     hooks.parallel = team ? &parallel : NULL;
+    if (from) {
+        hooks.resume = from->bytes;
+        hooks.resume_len = from->len;
+    }
 
     parameters_to_fit(&reporter->job->parameters, &options);
     team_enter(team);
+    options.diagnose = true;
     int status =
         fit_run(&training->mlp, &options, &parts[METRICS_TRAIN],
                 training->n_rows[METRICS_VALIDATION] ? &parts[METRICS_VALIDATION] : NULL,
@@ -320,7 +405,48 @@ static int fit(struct training *training, struct team *team, struct reporter *re
     /* A hook that could not write is the real reason of the stop. */
     if (status < 0 && reporter->err.code != ERR_NONE)
         *err = reporter->err;
-    return status < 0 ? -1 : reporter_finish(reporter, err);
+    /* What was seen of a fit that failed says why; not to have it is no failure of its own. */
+    struct err ignored = {0};
+    int reported = reporter_finish(reporter, status < 0 ? &ignored : err);
+    return status < 0 ? -1 : reported;
+}
+
+static int fit_checkpoint(struct training *training, struct reporter *reporter,
+                          struct err *err)
+{
+    struct checkpoint from = {0};
+    int found = checkpoints_load(reporter->db, reporter->job->id, &from, err);
+    if (found <= 0)
+        return found < 0 ? -1 : err_set(err, ERR_CORRUPT, "corrupt", "it is gone");
+    int result = fit_from(training, reporter, &from, err);
+    free(from.bytes);
+    return result;
+}
+
+/* From the job's checkpoint, if there is one that fits. */
+static int fit(struct training *training, struct reporter *reporter,
+               struct warnings *warnings, struct err *err)
+{
+    const struct job *job = reporter->job;
+    struct err why = {0};
+    if (job->checkpoint_epoch == 0)
+        return fit_from(training, reporter, NULL, err);
+    if (fit_checkpoint(training, reporter, &why) == 0)
+        return 0;
+    if (why.code != ERR_CORRUPT) {
+        *err = why;
+        return -1;
+    }
+    log_line(LOG_WARN, "job", job->id, "starts anew: its checkpoint of epoch %llu: %s",
+             (unsigned long long)job->checkpoint_epoch, why.message);
+    warnings_add(warnings, "checkpoint_dropped", NULL, 0,
+                 "training started anew: the checkpoint of epoch %llu does not fit",
+                 (unsigned long long)job->checkpoint_epoch);
+    if (checkpoints_drop(reporter->db, job->id, err) < 0)
+        return -1;
+    reporter_init(reporter, reporter->db, job, reporter->stop, reporter->rows_per_epoch);
+    first_weights(training, job);
+    return fit_from(training, reporter, NULL, err);
 }
 
 static int pack(const struct training *training, const struct job *job,
@@ -343,6 +469,7 @@ static int pack(const struct training *training, const struct job *job,
     memcpy(version->dataset_sha256, training->dataset_sha256, DIGEST_HEX_SIZE);
     version->task = job->task;
     version->parameters = job->parameters;
+    version->warm_start = job->warm_start;
     version->n_weights = training->mlp.n_parameters;
     digest_hex(weights.bytes, weights.len, version->weights_sha256);
     snprintf(version->libraries, sizeof version->libraries, "mlpd %s; kernel %s",
@@ -375,7 +502,7 @@ static int score(const struct training *training, struct metrics *metrics,
 }
 
 int trainer_run(const struct trainer *trainer, const struct job *job,
-                const atomic_bool *stop, struct model_version *version,
+                const atomic_int *stop, struct model_version *version,
                 struct warnings *warnings, struct err *err)
 {
     struct training training = {0};
@@ -387,8 +514,9 @@ int trainer_run(const struct trainer *trainer, const struct job *job,
 
     if (prepare(&training, trainer->db, job, warnings, err) < 0)
         goto out;
+    training.team = trainer->team;
     reporter_init(reporter, trainer->db, job, stop, training.n_rows[METRICS_TRAIN]);
-    if (fit(&training, trainer->team, reporter, err) < 0 ||
+    if (fit(&training, reporter, warnings, err) < 0 ||
         score(&training, &made.metrics, err) < 0 || pack(&training, job, &made, err) < 0)
         goto out;
     *version = made;

@@ -29,14 +29,16 @@ struct trainer {
 };
 
 /*
- * Trains `job` (claimed, parameters resolved). Progress goes to the database at most a few
- * times a second; *stop is looked at after every mini-batch, and ends it with ERR_CANCELLED.
+ * Trains `job` (claimed, parameters resolved), from its checkpoint if it has one; one that does
+ * not fit, as after an upgrade, is dropped with a warning, and it starts anew. Progress goes
+ * to the database at most a few times a second, checkpoints as in domain/reporter.h; *stop
+ * (enum job_stop) is looked at after every mini-batch, and ends it with ERR_CANCELLED.
  * On success *version (owned by the caller; version number 0, not stored) holds encoder,
  * weights and metrics, and *warnings what was noticed about the columns. Other errors:
  * ERR_DIVERGED; ERR_INVALID with a slug for the job's error code; those of the store.
  */
 int trainer_run(const struct trainer *trainer, const struct job *job,
-                const atomic_bool *stop, struct model_version *version,
+                const atomic_int *stop, struct model_version *version,
                 struct warnings *warnings, struct err *err);
 
 #endif

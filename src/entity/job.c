@@ -57,6 +57,7 @@ void job_clear(struct job *job)
     free(job->sample_weight);
     metrics_clear(&job->metrics);
     free(job->transitions);
+    free(job->findings);
     warnings_clear(&job->warnings);
     *job = (struct job){0};
 }

@@ -6,13 +6,23 @@
 #include <stdint.h>
 
 #include "base/id.h"
+#include "core/doctor.h"
 #include "entity/dataset.h"
 #include "entity/metrics.h"
+#include "entity/model.h"
 #include "entity/parameters.h"
 #include "table/encoder.h"
 
-#define JOB_ATTEMPTS_MAX    3 /* a job that dies with its process is not tried for ever */
+/* A job that dies with its process is not tried for ever: so often without getting further. */
+#define JOB_ATTEMPTS_MAX    3
 #define JOB_TRANSITIONS_MAX 64
+
+/* What somebody wants of a training under way. */
+enum job_stop {
+    JOB_GO_ON,
+    JOB_STOP_SOON, /* at the end of an epoch, with a checkpoint, if that is near */
+    JOB_STOP_NOW
+};
 
 /* Stored and shown by name; terminal states never change. */
 enum job_state {
@@ -65,20 +75,25 @@ struct job {
     size_t n_features;
     char *sample_weight; /* owned; column of the rows' weights, no feature; NULL: none */
     enum encoder_task task;
+    struct model_reference warm_start; /* version to go on from */
     struct parameters parameters;
     enum job_state state;
     struct job_progress progress;
-    struct metrics metrics; /* once succeeded */
-    uint64_t attempts;      /* times it was claimed */
-    uint64_t model_version; /* 0 until succeeded */
+    struct metrics metrics;      /* once succeeded */
+    uint64_t attempts;           /* times it was claimed */
+    uint64_t resumed_from_epoch; /* where the last attempt began; 0: anew */
+    uint64_t checkpoint_epoch;   /* where the next one would begin; 0: anew */
+    uint64_t model_version;      /* 0 until succeeded */
     struct job_error error;
     int64_t created_at_ms;
     int64_t started_at_ms;  /* 0: not yet */
     int64_t finished_at_ms; /* 0: not yet */
     size_t n_transitions;
     struct job_transition *transitions; /* owned, oldest first; NULL unless loaded */
-    struct warnings warnings;           /* what training noticed about the columns */
-    int64_t seq;                        /* its place in lists; set by the store */
+    size_t n_findings;
+    struct doctor_finding *findings; /* owned, oldest first; NULL: none */
+    struct warnings warnings;        /* what training noticed about the columns */
+    int64_t seq;                     /* its place in lists; set by the store */
 };
 
 /* One finished epoch of a job's history. */
@@ -93,7 +108,8 @@ struct job_epoch {
 struct job_recovered {
     size_t n_requeued;  /* running → queued */
     size_t n_cancelled; /* cancelling → cancelled */
-    size_t n_poison;    /* running with JOB_ATTEMPTS_MAX attempts → failed "poison" */
+    size_t n_poison;    /* running for the JOB_ATTEMPTS_MAX-th time without getting
+                           further → failed "poison" */
 };
 
 void job_clear(struct job *job);

@@ -7,6 +7,7 @@ void model_version_clear(struct model_version *version)
     metrics_clear(&version->metrics);
     free(version->encoder);
     free(version->weights);
+    free(version->findings);
     *version = (struct model_version){0};
 }
 

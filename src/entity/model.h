@@ -7,10 +7,18 @@
 
 #include "base/digest.h"
 #include "base/id.h"
+#include "core/doctor.h"
 #include "entity/dataset.h"
 #include "entity/metrics.h"
 #include "entity/parameters.h"
 #include "table/encoder.h"
+
+/* One version of a model, named by somebody who needs it. */
+struct model_reference {
+    char model[DATASET_NAME_SIZE]; /* "": none */
+    uint64_t version;
+    char weights_sha256[DIGEST_HEX_SIZE]; /* tells it from a later one of that number */
+};
 
 struct model_version {
     char id[ID_SIZE];
@@ -22,6 +30,7 @@ struct model_version {
     enum encoder_task task;
     struct parameters parameters; /* resolved */
     struct metrics metrics;
+    struct model_reference warm_start; /* whose training went on in it */
     uint64_t n_weights;
     char weights_sha256[DIGEST_HEX_SIZE];
     char libraries[128]; /* BLAS build and kernel it was trained with */
@@ -30,6 +39,10 @@ struct model_version {
     size_t encoder_len;
     char *weights; /* owned bytes (core/weights.h); NULL unless loaded */
     size_t weights_len;
+    struct doctor_finding
+        *findings; /* owned: of the training that made it; NULL: none, or
+                                        not loaded */
+    size_t n_findings;
 };
 
 void model_version_clear(struct model_version *version);

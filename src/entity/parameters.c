@@ -34,6 +34,10 @@ static const struct parameters sklearn_defaults = {
     .bias_rate_factor = 1,
     .gain_rate_factor = 1,
     .scale_rate_factor = 1,
+    .embedding_rate_factor = 1,
+    .periodic_frequencies = 16,
+    .periodic_width = 4,
+    .periodic_scale = 0.1,
     .alpha = 1e-4,
     .batch_size = 0,
     .max_iter = 200,
@@ -81,7 +85,6 @@ void parameters_init(struct parameters *parameters, enum parameters_preset prese
     parameters->preset = (int)preset;
     switch (preset) {
     case PARAMETERS_PRESET_AUTO:
-        parameters->init = PARAMETERS_AUTO;
         /* Patience long enough for small tables, whose epochs are few steps. */
         parameters->max_iter = 1000;
         parameters->early_stopping = true;
@@ -346,7 +349,9 @@ void parameters_to_spec(const struct parameters *parameters, size_t n_inputs,
         .normalization = (enum mlp_normalization)parameters->normalization,
         .ntk_parametrization =
             parameters->parametrization == PARAMETERS_PARAMETRIZATION_NTK,
-        .feature_scale = parameters->feature_scale};
+        .feature_scale = parameters->feature_scale,
+        .periodic = {.n_frequencies = (size_t)parameters->periodic_frequencies,
+                     .width = (size_t)parameters->periodic_width}};
 }
 
 void parameters_to_fit(const struct parameters *parameters, struct fit_options *options)
@@ -371,7 +376,8 @@ void parameters_to_fit(const struct parameters *parameters, struct fit_options *
         .rate_factor = {[MLP_WEIGHTS] = 1,
                         [MLP_BIASES] = parameters->bias_rate_factor,
                         [MLP_GAINS] = parameters->gain_rate_factor,
-                        [MLP_SCALES] = parameters->scale_rate_factor},
+                        [MLP_SCALES] = parameters->scale_rate_factor,
+                        [MLP_EMBEDDINGS] = parameters->embedding_rate_factor},
         .regularization_schedule =
             (enum schedule_share)parameters->regularization_schedule,
         .batch_size = (size_t)parameters->batch_size,
@@ -424,6 +430,8 @@ static int check_lbfgs(const struct parameters *parameters, struct err *err)
         {parameters->gain_rate_factor != 1, "/gain_rate_factor",
          "it has no learning rate: its line search finds the step"},
         {parameters->scale_rate_factor != 1, "/scale_rate_factor",
+         "it has no learning rate: its line search finds the step"},
+        {parameters->embedding_rate_factor != 1, "/embedding_rate_factor",
          "it has no learning rate: its line search finds the step"},
         {parameters->regularization_schedule != SCHEDULE_SHARE_CONSTANT,
          "/regularization_schedule", "it knows neither dropout nor weight_decay"},

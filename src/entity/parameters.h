@@ -51,8 +51,12 @@ struct parameters {
     int normalization;     /* enum mlp_normalization */
     int parametrization;   /* enum parameters_parametrization */
     bool feature_scale;
-    int init;        /* enum mlp_init, or PARAMETERS_AUTO until resolved */
-    double init_std; /* of init "normal" */
+    bool periodic_embeddings; /* of numeric columns */
+    uint64_t periodic_frequencies;
+    uint64_t periodic_width;
+    double periodic_scale; /* standard deviation of the first frequencies */
+    int init;              /* enum mlp_init, or PARAMETERS_AUTO until resolved */
+    double init_std;       /* of init "normal" */
     double bias_init_std;
     bool zero_init_output;
     /* the loss (struct loss_options) */
@@ -79,6 +83,7 @@ struct parameters {
     double bias_rate_factor; /* learning rates of groups, as multiples of learning_rate */
     double gain_rate_factor;
     double scale_rate_factor;
+    double embedding_rate_factor;
     /* what holds the weights back */
     double alpha;
     double l1;
@@ -172,6 +177,11 @@ bool parameters_flag(const struct parameters *parameters,
 const char *parameters_choice(const struct parameters *parameters,
                               const struct parameters_field *field); /* "auto" for -1 */
 
+/* Sets one field to what `from` has; *was_same (may be NULL) tells whether it had that. */
+int parameters_take_field(struct parameters *parameters, const struct parameters *from,
+                          const struct parameters_field *field, bool *was_same,
+                          struct err *err);
+
 /* Stored form: one "name=value" line per field, so that old rows stay readable when fields
  * are added (what is absent gets the preset's default). Decoding distrusts: ERR_CORRUPT. */
 void parameters_encode(const struct parameters *parameters, struct buf *out);
@@ -179,7 +189,8 @@ int parameters_decode(const char *text, size_t len, struct parameters *parameter
                       struct err *err);
 
 /* What the core needs of them, for a net of this shape; the sizes are written to
- * hidden [PARAMETERS_HIDDEN_MAX], which spec borrows. */
+ * hidden [PARAMETERS_HIDDEN_MAX], which spec borrows. Which inputs are embedded is for the
+ * caller to say: none are. */
 void parameters_to_spec(const struct parameters *parameters, size_t n_inputs,
                         size_t n_outputs, size_t *hidden, struct mlp_spec *spec);
 void parameters_to_fit(const struct parameters *parameters, struct fit_options *options);

@@ -115,6 +115,38 @@ static int decode_value(struct parameters *parameters,
     return -1;
 }
 
+/* By way of the stored form, which every kind of field has. */
+int parameters_take_field(struct parameters *parameters, const struct parameters *from,
+                          const struct parameters_field *field, bool *was_same,
+                          struct err *err)
+{
+    struct buf had;
+    struct buf has;
+    int result = -1;
+
+    buf_init(&had, 4096);
+    buf_init(&has, 4096);
+    encode_field(parameters, field, &had);
+    encode_field(from, field, &has);
+    if (buf_check(&had, err) < 0 || buf_check(&has, err) < 0)
+        goto out;
+    bool is_same = strcmp(had.bytes, has.bytes) == 0;
+    char *text = strchr(has.bytes, '=') + 1;
+    text[strcspn(text, "\n")] = '\0';
+    if (!is_same && decode_value(parameters, field, text, err) < 0) {
+        err_set(err, ERR_INTERNAL, "bad_parameter", "%.60s cannot be taken over",
+                field->name);
+        goto out;
+    }
+    if (was_same)
+        *was_same = is_same;
+    result = 0;
+out:
+    buf_clear(&had);
+    buf_clear(&has);
+    return result;
+}
+
 static int decode_line(struct parameters *parameters, char *line, struct err *err)
 {
     char *equals = strchr(line, '=');

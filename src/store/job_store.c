@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/checkpoint_store.h"
+#include "store/finding_store.h"
 #include "store/row.h"
 
 /* --- transitions --------------------------------------------------------------------- */
@@ -102,9 +104,10 @@ static int insert_row(struct db_tx *tx, const struct job *job, int64_t *seq,
         "INSERT INTO job (id, model, dataset_id, target, features, task, parameters, "
         "state,"
         " attempts, epoch, model_version, metrics, warnings, error_code, error_message,"
-        " error_hint, created_at_ms, sample_weight)"
+        " error_hint, created_at_ms, sample_weight, warm_start_model, warm_start_version,"
+        " warm_start_sha256)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', 0, 0, 0, $8, $9, '', '', '', $10,"
-        " $11)"
+        " $11, $12, $13, $14)"
         " RETURNING seq";
     struct db_stmt *stmt = NULL;
     struct encoded encoded;
@@ -123,6 +126,7 @@ static int insert_row(struct db_tx *tx, const struct job *job, int64_t *seq,
     db_bind_blob(stmt, 9, encoded.warnings.bytes, encoded.warnings.len);
     db_bind_int(stmt, 10, job->created_at_ms);
     db_bind_text(stmt, 11, job->sample_weight); /* NULL stays NULL */
+    row_bind_reference(stmt, 12, &job->warm_start);
     if (db_step(stmt, err) != 1)
         goto out;
     *seq = db_column_int(stmt, 0);
@@ -142,12 +146,18 @@ int job_store_insert(struct db_tx *tx, const struct job *job, struct err *err)
 
 /* --- reading ------------------------------------------------------------------------- */
 
+/* Where a job can go on from; NULL: it has no checkpoint. */
+#define CHECKPOINT_EPOCH                                                                 \
+    "(SELECT c.epoch FROM job_checkpoint c WHERE c.job_seq = job.seq AND c.state = "     \
+    "'ready')"
+
 #define JOB_COLUMNS                                                                      \
     "seq, id, model, dataset_id, target, features, task, parameters, state, attempts,"   \
     " epoch, train_loss, validation_loss, samples_per_second, eta_seconds, "             \
     "model_version,"                                                                     \
     " metrics, warnings, error_code, error_message, error_hint, created_at_ms,"          \
-    " started_at_ms, finished_at_ms, sample_weight"
+    " started_at_ms, finished_at_ms, sample_weight, warm_start_model,"                   \
+    " warm_start_version, warm_start_sha256, resumed_from_epoch, " CHECKPOINT_EPOCH
 
 enum {
     SEQ,
@@ -174,7 +184,10 @@ enum {
     CREATED_AT_MS,
     STARTED_AT_MS,
     FINISHED_AT_MS,
-    SAMPLE_WEIGHT
+    SAMPLE_WEIGHT,
+    WARM_START, /* three columns */
+    RESUMED_FROM_EPOCH = WARM_START + 3,
+    READY_EPOCH
 };
 
 /* The columns that are plain values. */
@@ -193,6 +206,9 @@ static void read_values(struct db_stmt *stmt, struct job *job)
         .eta_seconds = db_column_real(stmt, ETA_SECONDS),
     };
     job->model_version = (uint64_t)db_column_int(stmt, MODEL_VERSION);
+    row_reference(stmt, WARM_START, &job->warm_start);
+    job->resumed_from_epoch = (uint64_t)db_column_int(stmt, RESUMED_FROM_EPOCH);
+    job->checkpoint_epoch = (uint64_t)db_column_int(stmt, READY_EPOCH); /* NULL is 0 */
     db_column_copy(stmt, ERROR_CODE, job->error.code, sizeof job->error.code);
     db_column_copy(stmt, ERROR_MESSAGE, job->error.message, sizeof job->error.message);
     db_column_copy(stmt, ERROR_HINT, job->error.hint, sizeof job->error.hint);
@@ -232,7 +248,8 @@ static int read_job(struct db_tx *tx, struct db_stmt *stmt, struct job *job,
         read_state(stmt, STATE, &read.state, err) != 0 ||
         row_metrics(stmt, METRICS, &read.metrics, err) != 0 ||
         row_warnings(stmt, WARNINGS, &read.warnings, err) != 0 ||
-        load_transitions(tx, &read, err) != 0)
+        load_transitions(tx, &read, err) != 0 ||
+        finding_store_of_job(tx, read.seq, &read.findings, &read.n_findings, err) != 0)
         goto failed;
     *job = read;
     return 0;
@@ -329,26 +346,39 @@ int job_store_uses_dataset(struct db_tx *tx, const char *dataset_id, struct err 
 
 /* --- changing state ------------------------------------------------------------------ */
 
-/* A job that is claimed again starts over, and so does its history. */
-static int clear_epochs(struct db_tx *tx, int64_t seq, struct err *err)
+/* A job that is claimed again does the epochs after `epoch` again. */
+static int clear_epochs(struct db_tx *tx, int64_t seq, int64_t epoch, struct err *err)
 {
-    static const char sql[] = "DELETE FROM job_epoch WHERE job_seq = $1";
+    static const char sql[] = "DELETE FROM job_epoch WHERE job_seq = $1 AND epoch > $2";
     struct db_stmt *stmt = NULL;
     if (db_prepare(tx, sql, &stmt, err) != 0)
         return -1;
     db_bind_int(stmt, 1, seq);
+    db_bind_int(stmt, 2, epoch);
     return db_run(stmt, err);
 }
+
+/* A loss of the epoch that training goes on from. */
+#define CHECKPOINT_LOSS(name)                                                            \
+    "(SELECT e." name " FROM job_epoch e WHERE e.job_seq = job.seq"                      \
+    " AND e.epoch = " CHECKPOINT_EPOCH ")"
 
 int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct err *err)
 {
     static const char sql[] =
         "UPDATE job SET state = 'running', attempts = attempts + 1, started_at_ms = $1,"
-        " epoch = 0, train_loss = NULL, validation_loss = NULL, samples_per_second = "
-        "NULL,"
-        " eta_seconds = NULL"
-        " WHERE seq = (SELECT seq FROM job WHERE state = 'queued' ORDER BY seq LIMIT 1)"
-        " RETURNING " JOB_COLUMNS;
+        " epoch = coalesce(" CHECKPOINT_EPOCH ", 0),"
+        " resumed_from_epoch = coalesce(" CHECKPOINT_EPOCH ", 0),"
+        " train_loss = " CHECKPOINT_LOSS(
+            "train_loss") ","
+                          " validation_loss = " CHECKPOINT_LOSS(
+                              "validation_loss") ","
+                                                 " samples_per_second = NULL, "
+                                                 "eta_seconds = NULL"
+                                                 " WHERE seq = (SELECT seq FROM job "
+                                                 "WHERE state = 'queued' ORDER BY seq "
+                                                 "LIMIT 1)"
+                                                 " RETURNING " JOB_COLUMNS;
     struct db_stmt *stmt = NULL;
     struct job read = {0};
     if (db_prepare(tx, sql, &stmt, err) != 0)
@@ -359,7 +389,11 @@ int job_store_claim(struct db_tx *tx, int64_t now_ms, struct job *job, struct er
         return rc;
     if (add_transition(tx, db_column_int(stmt, SEQ), JOB_RUNNING, "claimed", now_ms,
                        err) != 0 ||
-        clear_epochs(tx, db_column_int(stmt, SEQ), err) != 0 ||
+        clear_epochs(tx, db_column_int(stmt, SEQ),
+                     db_column_int(stmt, RESUMED_FROM_EPOCH), err) != 0 ||
+        finding_store_forget(tx, db_column_int(stmt, SEQ),
+                             (uint64_t)db_column_int(stmt, RESUMED_FROM_EPOCH),
+                             err) != 0 ||
         read_job(tx, stmt, &read, err) != 0)
         return -1;
     if (db_run(stmt, err) != 0) {
@@ -453,6 +487,8 @@ static int apply_change(struct db_tx *tx, const struct place *place,
     db_bind_int(stmt, 10, change->gives_attempt_back);
     if (db_run(stmt, err) != 0)
         return -1;
+    if (job_is_terminal(change->to) && checkpoint_store_delete(tx, place->seq, err) != 0)
+        return -1;
     return add_transition(tx, place->seq, change->to, change->cause, change->now_ms, err);
 }
 
@@ -510,6 +546,23 @@ int job_store_fail(struct db_tx *tx, const char *id, const struct job_error *err
     return change_by_id(tx, id, &change, err);
 }
 
+int job_store_restart(struct db_tx *tx, const char *id, struct err *err)
+{
+    static const char sql[] =
+        "UPDATE job SET epoch = 0, resumed_from_epoch = 0, train_loss = NULL,"
+        " validation_loss = NULL WHERE seq = $1";
+    struct db_stmt *stmt = NULL;
+    struct place place = {0};
+    if (find_place(tx, id, &place, err) != 0 ||
+        checkpoint_store_delete(tx, place.seq, err) != 0 ||
+        clear_epochs(tx, place.seq, 0, err) != 0 ||
+        finding_store_forget(tx, place.seq, 0, err) != 0 ||
+        db_prepare(tx, sql, &stmt, err) != 0)
+        return -1;
+    db_bind_int(stmt, 1, place.seq);
+    return db_run(stmt, err);
+}
+
 /* --- progress ------------------------------------------------------------------------ */
 
 int job_store_set_progress(struct db_tx *tx, const char *id,
@@ -555,6 +608,18 @@ int job_store_add_epochs(struct db_tx *tx, const char *id, const struct job_epoc
             return -1;
     }
     return 0;
+}
+
+int job_store_add_findings(struct db_tx *tx, const char *id,
+                           const struct doctor_finding *findings, size_t n,
+                           struct err *err)
+{
+    struct place place = {0};
+    if (n == 0)
+        return 0;
+    if (find_place(tx, id, &place, err) != 0)
+        return -1;
+    return finding_store_add(tx, place.seq, findings, n, err);
 }
 
 int job_store_list_epochs(struct db_tx *tx, const char *id, uint64_t after, size_t limit,
@@ -619,12 +684,15 @@ static int recover_one(struct db_tx *tx, const struct place *place, int64_t now_
     return 0;
 }
 
-/* Those that a process had in hand, read whole before any is changed. */
+/* Those that a process had in hand, read whole before any is changed; attempts are those
+ * since it last got further. */
 static int find_under_way(struct db_tx *tx, struct place **places, size_t *n,
                           struct err *err)
 {
-    static const char sql[] = "SELECT seq, state, attempts FROM job"
-                              " WHERE state IN ('running', 'cancelling') ORDER BY seq";
+    static const char sql[] =
+        "SELECT seq, state, attempts - coalesce((SELECT c.attempts_before"
+        " FROM job_checkpoint c WHERE c.job_seq = job.seq AND c.state = 'ready'), 0)"
+        " FROM job WHERE state IN ('running', 'cancelling') ORDER BY seq";
     struct db_stmt *stmt = NULL;
     size_t capacity = 0;
     int rc;

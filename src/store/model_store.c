@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/finding_store.h"
 #include "store/row.h"
 
 static int no_such_model(struct err *err)
@@ -56,6 +57,7 @@ static void bind_version(struct db_stmt *stmt, const struct model_version *versi
     db_bind_text(stmt, 12, encoder_sha256);
     db_bind_blob(stmt, 13, version->encoder, version->encoder_len);
     db_bind_blob(stmt, 16, version->weights, version->weights_len);
+    row_bind_reference(stmt, 17, &version->warm_start);
 }
 
 static int insert_version(struct db_tx *tx, const struct model_version *version,
@@ -64,8 +66,10 @@ static int insert_version(struct db_tx *tx, const struct model_version *version,
     static const char sql[] =
         "INSERT INTO model_version (model_seq, version, id, job_id, dataset_id,"
         " dataset_sha256, task, n_weights, libraries, created_at_ms, weights_sha256,"
-        " encoder_sha256, encoder, parameters, metrics, weights)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        " encoder_sha256, encoder, parameters, metrics, weights, warm_start_model,"
+        " warm_start_version, warm_start_sha256)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+        " $17, $18, $19)";
     char encoder_sha256[DIGEST_HEX_SIZE];
     struct db_stmt *stmt = NULL;
     struct buf parameters;
@@ -120,7 +124,8 @@ int model_store_insert(struct db_tx *tx, const struct model_version *version,
 
 #define VERSION_COLUMNS                                                                  \
     "v.id, v.version, v.job_id, v.dataset_id, v.dataset_sha256, v.task, v.n_weights,"    \
-    " v.libraries, v.created_at_ms, v.weights_sha256, v.parameters, v.metrics"
+    " v.libraries, v.created_at_ms, v.weights_sha256, v.parameters, v.metrics,"          \
+    " v.warm_start_model, v.warm_start_version, v.warm_start_sha256"
 
 enum {
     ID,
@@ -135,7 +140,8 @@ enum {
     WEIGHTS_SHA256,
     PARAMETERS,
     METRICS,
-    ENCODER_SHA256, /* these only where one version is read */
+    WARM_START,                      /* three columns */
+    ENCODER_SHA256 = WARM_START + 3, /* these only where one version is read */
     ENCODER,
     WEIGHTS
 };
@@ -154,6 +160,7 @@ static int read_version(struct db_stmt *stmt, const char *name,
     version->n_weights = (uint64_t)db_column_int(stmt, N_WEIGHTS);
     db_column_copy(stmt, LIBRARIES, version->libraries, sizeof version->libraries);
     version->created_at_ms = db_column_int(stmt, CREATED_AT_MS);
+    row_reference(stmt, WARM_START, &version->warm_start);
     db_column_copy(stmt, WEIGHTS_SHA256, version->weights_sha256,
                    sizeof version->weights_sha256);
     if (row_task(stmt, TASK, &version->task, err) != 0 ||
@@ -219,7 +226,9 @@ int model_store_get_version(struct db_tx *tx, const char *name, uint64_t number,
                    &read.encoder_len, err) != 0 ||
         read_bytes(stmt, WEIGHTS, read.weights_sha256, &read.weights, &read.weights_len,
                    err) != 0 ||
-        db_run(stmt, err) != 0) {
+        db_run(stmt, err) != 0 ||
+        finding_store_of_version(tx, read.id, &read.findings, &read.n_findings, err) !=
+            0) {
         model_version_clear(&read);
         return -1;
     }

@@ -14,7 +14,7 @@ int model_store_insert(struct db_tx *tx, const struct model_version *version,
                        uint64_t *number, struct err *err);
 
 /* Reads one version (0: the newest) with encoder and weights after checking their digests
- * (ERR_CORRUPT). ERR_NOT_FOUND "no_such_model" or "no_such_version". */
+ * (ERR_CORRUPT), and with findings. ERR_NOT_FOUND "no_such_model" or "no_such_version". */
 int model_store_get_version(struct db_tx *tx, const char *name, uint64_t number,
                             struct model_version *version, struct err *err);
 

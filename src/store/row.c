@@ -56,3 +56,21 @@ int row_warnings(struct db_stmt *stmt, int i, struct warnings *warnings, struct 
     endian_reader_init(&reader, bytes, len);
     return warnings_decode(&reader, warnings, err);
 }
+
+void row_reference(struct db_stmt *stmt, int i, struct model_reference *reference)
+{
+    db_column_copy(stmt, i, reference->model, sizeof reference->model);
+    reference->version = (uint64_t)db_column_int(stmt, i + 1);
+    db_column_copy(stmt, i + 2, reference->weights_sha256,
+                   sizeof reference->weights_sha256);
+}
+
+void row_bind_reference(struct db_stmt *stmt, int i,
+                        const struct model_reference *reference)
+{
+    if (!reference->model[0])
+        return; /* what is not bound is NULL */
+    db_bind_text(stmt, i, reference->model);
+    db_bind_int(stmt, i + 1, (int64_t)reference->version);
+    db_bind_text(stmt, i + 2, reference->weights_sha256);
+}

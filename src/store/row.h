@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "entity/metrics.h"
+#include "entity/model.h"
 #include "entity/parameters.h"
 #include "store/db.h"
 #include "table/encoder.h"
@@ -19,6 +20,12 @@ int row_parameters(struct db_stmt *stmt, int i, struct parameters *parameters,
                    struct err *err);
 int row_metrics(struct db_stmt *stmt, int i, struct metrics *metrics, struct err *err);
 int row_warnings(struct db_stmt *stmt, int i, struct warnings *warnings, struct err *err);
+
+/* A reference to a model version in three columns from i on: name, version, digest of the
+ * weights; all NULL: none. */
+void row_reference(struct db_stmt *stmt, int i, struct model_reference *reference);
+void row_bind_reference(struct db_stmt *stmt, int i,
+                        const struct model_reference *reference);
 
 /* A stored thing does not make sense. Returns -1. */
 int row_corrupt(struct err *err);

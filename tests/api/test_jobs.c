@@ -269,6 +269,8 @@ static void every_parameter_given_is_shown_back(void **state)
         " 'ntk', 'feature_scale': true, 'bias_init_std': 0.5, 'zero_init_output': true,"
         " 'bias_rate_factor': 0.5, 'gain_rate_factor': 2, 'scale_rate_factor': 6,"
         " 'regularization_schedule': 'flat_cosine', 'skip_short_batch': true,"
+        " 'periodic_embeddings': true, 'periodic_frequencies': 8, 'periodic_width': 3,"
+        " 'periodic_scale': 0.5, 'embedding_rate_factor': 0.5,"
         " 'epsilon': 1e-6, 'alpha': 0.01, 'batch_size': 16, 'max_iter': 4, 'tol': 0.001,"
         " 'n_iter_no_change': 3, 'early_stopping': false, 'shuffle': false, 'seed': 42,"
         " 'validation_fraction': 0.1, 'test_fraction': 0.3, 'standardize': false}",
@@ -292,6 +294,12 @@ static void every_parameter_given_is_shown_back(void **state)
                              "schedule", "one_cycle", "power_t", 0.3, "warmup", 0.5,
                              "rho", 0.8, "weight_decay", 0.1, "gradient_clip", 4, "l1",
                              0.001, "max_norm", 2.5, "dropout", 0.1, 0, 0.2);
+    assert_non_null(more);
+    assert_int_equal(json_object_update(expected, more), 0);
+    json_decref(more);
+    more = json_pack("{s:b, s:i, s:i, s:f, s:f}", "periodic_embeddings", 1,
+                     "periodic_frequencies", 8, "periodic_width", 3, "periodic_scale",
+                     0.5, "embedding_rate_factor", 0.5);
     assert_non_null(more);
     assert_int_equal(json_object_update(expected, more), 0);
     json_decref(more);

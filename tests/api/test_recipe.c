@@ -22,13 +22,13 @@ static char *read_text(const char *path)
 
 /* --- normalised nets predict ------------------------------------------------------------ */
 
-#define PREDICT_PENGUINS "/v1/models/p/predict"
-
-/* What the model "p" says of all rows of the table. */
-static const struct answer *predict_penguins(struct client *client)
+/* What that version of the model "p" says of all rows of the table. */
+static const struct answer *predict_penguins(struct client *client, int version)
 {
+    char path[64];
+    snprintf(path, sizeof path, "/v1/models/p/versions/%d/predict", version);
     char *text = read_text("tests/data/penguins.csv");
-    const struct answer *answer = client_post_csv(client, PREDICT_PENGUINS, text);
+    const struct answer *answer = client_post_csv(client, path, text);
     free(text);
     expect_status(answer, 200);
     assert_int_equal(count_at(answer->json, "/predictions"), 344);
@@ -36,10 +36,12 @@ static const struct answer *predict_penguins(struct client *client)
 }
 
 /* Row 3 of the table alone says what it says among all. */
-static void check_alone(struct client *client, const struct answer *all)
+static void check_alone(struct client *client, int version, const struct answer *all)
 {
+    char path[64];
+    snprintf(path, sizeof path, "/v1/models/p/versions/%d/predict", version);
     const struct answer *alone = client_post(
-        client, PREDICT_PENGUINS,
+        client, path,
         "{'rows': [{'island': 'Torgersen', 'bill_length_mm': 40.3, 'bill_depth_mm': 18,"
         " 'flipper_length_mm': 195, 'body_mass_g': 3250, 'sex': 'female',"
         " 'year': 2007}]}");
@@ -79,6 +81,8 @@ static void normalised_nets_predict_the_same_after_a_restart(void **state)
         "'normalization': 'batch_norm', 'parametrization': 'ntk', 'feature_scale': true",
         "'normalization': 'layer_norm', 'parametrization': 'ntk', 'feature_scale': true,"
         " 'zero_init_output': true, 'bias_init_std': 0.5, 'activation': 'silu'",
+        "'normalization': 'batch_norm', 'periodic_embeddings': true,"
+        " 'feature_scale': true",
     };
     struct harness harness;
     struct client client;
@@ -95,12 +99,13 @@ static void normalised_nets_predict_the_same_after_a_restart(void **state)
                    " 'validation_fraction': 0, %s}",
                    dataset, members[i]);
         const json_t *job = wait_job(&client, id, "succeeded");
-        const struct answer *before = predict_penguins(&client);
+        int version = (int)i + 1;
+        const struct answer *before = predict_penguins(&client, version);
         check_accuracy(before, job);
-        check_alone(&client, before);
+        check_alone(&client, version, before);
         harness_stop(&harness);
         harness_start(&harness);
-        assert_true(json_equal(predict_penguins(&client)->json, before->json));
+        assert_true(json_equal(predict_penguins(&client, version)->json, before->json));
     }
     client_close(&client);
     harness_close(&harness);
@@ -144,6 +149,50 @@ static void perceptron_may_have_scales_and_ntk(void **state)
                             upload(&client, "iris"));
     const json_t *job = wait_job(&client, id, "succeeded");
     assert_true(number_at(job, "/metrics/train/accuracy") > 0.93);
+    client_close(&client);
+}
+
+/* One wave over the rows of x: a perceptron sees nothing in it, its embedding does. */
+static void embedded_perceptron_learns_a_wave(void **state)
+{
+    struct client client;
+    char text[16384] = "x,y\n";
+    size_t len = strlen(text);
+    double r2[2];
+    client_open(&client, *state);
+    for (int i = 0; i < 400; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%.3f,%.4f\n", i / 400.0,
+                                sin(4 * 3.14159265358979 * i / 400.0));
+    const struct answer *answer = client_post_csv(&client, "/v1/datasets", text);
+    expect_status(answer, 201);
+    for (int i = 0; i < 2; i++) {
+        const char *id =
+            submit(&client,
+                   "{'dataset': '%s', 'target': 'y', 'model': 'wave', 'max_iter': 300,"
+                   " 'hidden_layer_sizes': [], 'learning_rate': 0.02, 'batch_size': 32,"
+                   " 'test_fraction': 0.25, %s}",
+                   text_at(answer->json, "/id"),
+                   i ? "'periodic_embeddings': true, 'periodic_scale': 0.5"
+                     : "'periodic_embeddings': false");
+        r2[i] = number_at(wait_job(&client, id, "succeeded"), "/metrics/test/r2");
+    }
+    if (r2[0] > 0.6 || r2[1] < 0.95)
+        fail_msg("r2 %g without, %g with", r2[0], r2[1]);
+    client_close(&client);
+}
+
+static void embedding_without_a_number_is_refused(void **state)
+{
+    struct client client;
+    client_open(&client, *state);
+    const struct answer *answer = client_post(
+        &client, "/v1/jobs",
+        "{'dataset': '%s', 'target': 'species', 'features': ['island', 'sex'],"
+        " 'periodic_embeddings': true}",
+        upload(&client, "penguins"));
+    expect_problem(answer, 422, "wrong_parameter");
+    assert_string_equal(text_at(answer->json, "/errors/0/pointer"),
+                        "/periodic_embeddings");
     client_close(&client);
 }
 
@@ -245,23 +294,24 @@ static void init_auto_suits_the_activation(void **state)
         const char *members;
         const char *init;
     } rows[] = {
-        {"'activation': 'relu'", "he_normal"},
+        {"'activation': 'relu', 'init': 'auto'", "he_normal"},
         {"'activation': 'leaky_relu', 'init': 'auto'", "he_normal"},
-        {"'activation': 'elu'", "he_normal"},
-        {"'activation': 'gelu'", "he_normal"},
-        {"'activation': 'silu'", "he_normal"},
-        {"'activation': 'mish'", "he_normal"},
-        {"'activation': 'softplus'", "he_normal"},
-        {"'activation': 'selu'", "lecun_normal"},
-        {"'activation': 'tanh'", "glorot_uniform"},
-        {"'activation': 'logistic'", "glorot_uniform"},
-        {"'activation': 'identity'", "glorot_uniform"},
-        {"'hidden_layer_sizes': []", "glorot_uniform"},
-        {"'parametrization': 'ntk'", "normal"},
+        {"'activation': 'elu', 'init': 'auto'", "he_normal"},
+        {"'activation': 'gelu', 'init': 'auto'", "he_normal"},
+        {"'activation': 'silu', 'init': 'auto'", "he_normal"},
+        {"'activation': 'mish', 'init': 'auto'", "he_normal"},
+        {"'activation': 'softplus', 'init': 'auto'", "he_normal"},
+        {"'activation': 'selu', 'init': 'auto'", "lecun_normal"},
+        {"'activation': 'tanh', 'init': 'auto'", "glorot_uniform"},
+        {"'activation': 'logistic', 'init': 'auto'", "glorot_uniform"},
+        {"'activation': 'identity', 'init': 'auto'", "glorot_uniform"},
+        {"'hidden_layer_sizes': [], 'init': 'auto'", "glorot_uniform"},
+        {"'parametrization': 'ntk', 'init': 'auto'", "normal"},
         {"'activation': 'relu', 'init': 'glorot_normal'", "glorot_normal"},
         {"'parametrization': 'ntk', 'init': 'he_normal'", "he_normal"},
         {"'preset': 'sklearn'", "glorot_uniform"},
         {"'preset': 'lecture'", "normal"},
+        {"'preset': 'auto'", "glorot_uniform"},
         {"'preset': 'sklearn', 'init': 'auto'", "he_normal"},
     };
     struct client client;
@@ -287,7 +337,7 @@ static void output_of_zeros_says_the_same_of_every_row(void **state)
                                 " 'zero_init_output': %s}",
                                 dataset, is_zero ? "true" : "false");
         wait_job(&client, id, "succeeded");
-        const struct answer *all = predict_penguins(&client);
+        const struct answer *all = predict_penguins(&client, is_zero + 1);
         double spread = 0;
         for (int i = 0; i < 344; i++) {
             char pointer[40];
@@ -314,8 +364,13 @@ static void every_option_reaches_the_weights(void **state)
         BASE ", 'scale_rate_factor': 0.5",
         BASE ", 'regularization_schedule': 'flat_cosine'",
         BASE ", 'skip_short_batch': true",
+        BASE ", 'periodic_embeddings': true",
+        BASE ", 'periodic_embeddings': true, 'periodic_frequencies': 8",
+        BASE ", 'periodic_embeddings': true, 'periodic_width': 2",
+        BASE ", 'periodic_embeddings': true, 'periodic_scale': 0.5",
+        BASE ", 'periodic_embeddings': true, 'embedding_rate_factor': 0.5",
         BASE ", 'schedule': 'coslog4'",
-        BASE ", 'init': 'glorot_uniform'",
+        BASE ", 'init': 'auto'",
         "'solver': 'adamw', 'dropout': 0.3, 'batch_size': 60,"
         " 'normalization': 'layer_norm'",
         "'solver': 'adamw', 'dropout': 0.3, 'batch_size': 60",
@@ -377,6 +432,12 @@ static void what_does_not_go_together_is_told_by_its_field(void **state)
          "feature_scale"},
         {"'gain_rate_factor': 2", "wrong_parameter", "/gain_rate_factor",
          "normalization"},
+        {"'periodic_width': 2", "wrong_parameter", "/periodic_width",
+         "periodic_embeddings"},
+        {"'periodic_embeddings': true, 'periodic_width': 65", "out_of_range",
+         "/periodic_width", "1 to 64"},
+        {"'periodic_embeddings': true, 'periodic_frequencies': 0", "out_of_range",
+         "/periodic_frequencies", "1 to 256"},
         {"'feature_scale': true, 'scale_rate_factor': 2, 'solver': 'lbfgs'",
          "not_with_lbfgs", "/scale_rate_factor", "line search"},
         {"'regularization_schedule': 'flat_cosine', 'solver': 'lbfgs'", "not_with_lbfgs",
@@ -430,6 +491,8 @@ int main(void)
         cmocka_unit_test(normalised_nets_predict_the_same_after_a_restart),
         cmocka_unit_test(batch_norm_copes_with_one_row_left_over),
         cmocka_unit_test(perceptron_may_have_scales_and_ntk),
+        cmocka_unit_test(embedded_perceptron_learns_a_wave),
+        cmocka_unit_test(embedding_without_a_number_is_refused),
         cmocka_unit_test(realmlp_is_good_on_rows_that_it_has_not_seen),
         cmocka_unit_test(realmlp_follows_the_task_unless_it_is_told),
         cmocka_unit_test(same_seed_gives_the_same_weights_with_every_part_on),

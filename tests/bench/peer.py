@@ -1,25 +1,25 @@
-"""The peers' side of the bench: scikit-learn and pandas as a coprocess that answers one line
-on stdout per line on stdin, as fit.c does, so that run.sh can give both sides their turns.
+"""The peers' side of the benches: scikit-learn, torch and pandas as a coprocess that answers
+one line on stdout per line on stdin, as fit.c does, so that both sides get their turns.
 
-  usage: peer.py DIR      (with the arrays that fit.c wrote; OPENBLAS_NUM_THREADS set)
+  usage: peer.py DIR    (with the arrays that fit.c wrote; OPENBLAS_NUM_THREADS and
+                         OMP_NUM_THREADS say how many threads a fit may use)
 
-  fit NAME SIZES BATCH EPOCHS   -> samples per second
-  csv PATH                      -> seconds that pandas.read_csv takes
-  start                         -> milliseconds that a fresh interpreter takes to be able to
-                                   predict (import sklearn.neural_network), and its MiB then
-  blas                          -> versions, and the BLAS that numpy runs on
+  sklearn NAME SIZES BATCH EPOCHS   -> samples per second
+  torch NAME SIZES BATCH EPOCHS     -> samples per second
+  csv PATH                          -> seconds that pandas.read_csv takes
+  start                             -> milliseconds that a fresh interpreter takes to be able
+                                       to predict (import sklearn.neural_network), and its
+                                       MiB then
+  versions                          -> of what is installed, and the BLAS that numpy runs on
 """
+import importlib
+import os
 import subprocess
 import sys
 import time
 import warnings
 
 import numpy as np
-import pandas
-import sklearn
-import threadpoolctl
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 FIT_SECONDS = 0.4  # a turn repeats its fit until this much time is over, as in fit.c
 
@@ -37,12 +37,24 @@ def load(name, cache={}):
     return cache[name]
 
 
-def fit(name, sizes, batch, epochs):
-    x, t = load(name)
-    kind = MLPClassifier if name == "digits" else MLPRegressor
+def samples_per_second(fit, n_samples):
     n_fits = 0
     start = time.perf_counter()
     while time.perf_counter() - start < FIT_SECONDS:
+        fit()
+        n_fits += 1
+    return f"{n_fits * n_samples / (time.perf_counter() - start):.0f}"
+
+
+def fit_sklearn(name, sizes, batch, epochs):
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    x, t = load(name)
+    kind = MLPClassifier if name == "digits" else MLPRegressor
+
+    def fit():
         kind(
             hidden_layer_sizes=tuple(int(size) for size in sizes.split(",")),
             batch_size=int(batch),
@@ -51,12 +63,42 @@ def fit(name, sizes, batch, epochs):
             n_iter_no_change=int(epochs),
             random_state=1,
         ).fit(x, t)
-        n_fits += 1
-    spent = time.perf_counter() - start
-    return f"{n_fits * int(epochs) * len(t) / spent:.0f}"
+
+    return samples_per_second(fit, int(epochs) * len(t))
+
+
+def fit_torch(name, sizes, batch, epochs):
+    """The shortest loop over a whole table in memory: no data loader, no penalty, a fused
+    loss, gradients that are replaced and not added to zeroes."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
+    x, t = (torch.from_numpy(array) for array in load(name))
+    n_rows, n_inputs = x.shape
+    is_classes = name == "digits"
+    widths = [n_inputs, *(int(size) for size in sizes.split(","))]
+    loss = torch.nn.CrossEntropyLoss() if is_classes else torch.nn.MSELoss()
+    t = t if is_classes else t[:, None]
+
+    def fit():
+        layers = []
+        for fan_in, fan_out in zip(widths, widths[1:]):
+            layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+        net = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], 10 if is_classes else 1))
+        adam = torch.optim.Adam(net.parameters(), lr=1e-3)
+        for _ in range(int(epochs)):
+            order = torch.randperm(n_rows)
+            for rows in order.split(int(batch)):
+                adam.zero_grad(set_to_none=True)
+                loss(net(x.index_select(0, rows)), t.index_select(0, rows)).backward()
+                adam.step()
+
+    return samples_per_second(fit, int(epochs) * n_rows)
 
 
 def csv(path):
+    import pandas
+
     start = time.perf_counter()
     table = pandas.read_csv(path)
     spent = time.perf_counter() - start
@@ -72,17 +114,27 @@ def start():
     return f"{(time.perf_counter() - begin) * 1000:.0f} {int(rss) / 1024:.1f}"
 
 
-def blas():
+def versions():
+    found = []
+    for name in ("sklearn", "torch", "pandas", "numpy"):
+        try:
+            found.append(f"{name} {importlib.import_module(name).__version__}")
+        except ImportError:
+            found.append(f"no {name}")
+    import threadpoolctl
+
     pools = [p for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"]
-    names = [f"{p['internal_api']} {p['version']} {p['architecture']}" for p in pools]
-    return (
-        f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, "
-        f"pandas {pandas.__version__}, " + (", ".join(names) or "a BLAS without a name")
-    )
+    found += [f"{p['internal_api']} {p['version']} {p['architecture']}" for p in pools]
+    return ", ".join(found)
 
 
-warnings.simplefilter("ignore", ConvergenceWarning)
-VERBS = {"fit": fit, "csv": csv, "start": start, "blas": blas}
+VERBS = {
+    "sklearn": fit_sklearn,
+    "torch": fit_torch,
+    "csv": csv,
+    "start": start,
+    "versions": versions,
+}
 for line in sys.stdin:
     verb, *arguments = line.split()
     print(VERBS[verb](*arguments), flush=True)

@@ -1,164 +1,20 @@
 #!/bin/bash
-# Speed as ratios to peers measured in the same run: both sides in turn, medians of the turns.
-# Asserts nothing about time: exits 0 unless something breaks.
+# The service's speed (predictions, uploads, start; training is core.sh) as ratios to peers
+# measured in the same run. Asserts nothing about time: exits 0 unless something breaks.
 #   usage: run.sh build/release     (from the repository root, or simply: make bench)
-#   BENCH_PEERS=0 installs nothing and prints our figures only.
+#   BENCH_PEERS=0 installs nothing and prints our figures only; BENCH_TURNS=5.
 #   TMPDIR (default /var/tmp, which is a disk where /tmp may be memory) takes about 400 MB.
 set -euo pipefail
 build=${1:?usage: run.sh build/release}
-bin=$build/tests/bench
-peers=${BENCH_PEERS:-1}
-python=/usr/bin/python3 # Debian's, whatever else comes first in PATH
-turns=5
-budget=40 # seconds after which a section starts no further turn
+# shellcheck source=tests/bench/turns.sh
+source tests/bench/turns.sh
 csv_bytes=30000000
-cores=$(nproc)
-work=$(mktemp -d -p "${TMPDIR:-/var/tmp}" mlpd-bench.XXXXXX)
-started=() # process ids of coprocesses
-server=    # and of the server
+server= # process id
 url=
-declare -A to from pid_of # the coprocesses: file descriptors, process ids
 ticks=$(getconf CLK_TCK)
+trap 'started+=($server); cleanup' EXIT
 
-cleanup() {
-    local pid
-    for pid in "${started[@]}" $server; do
-        kill "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-    rm -rf "$work"
-}
-trap cleanup EXIT
-
-fail() {
-    echo "bench: $*" >&2
-    [ ! -s "$work/log" ] || tail -n 5 "$work/log" >&2
-    exit 1
-}
-
-# --- set-up ----------------------------------------------------------------------------
-
-install_missing() {
-    local package missing=() as=''
-    for package in "$@"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
-            missing+=("$package")
-    done
-    [ "${#missing[@]}" -gt 0 ] || return 0
-    [ "$(id -u)" = 0 ] || as=sudo
-    echo "Installing with apt-get: ${missing[*]} (BENCH_PEERS=0 does without)"
-    $as apt-get update -qq
-    $as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        "${missing[@]}" >/dev/null
-}
-
-compile() {
-    local name
-    local -a flags libraries
-    read -ra flags <<<"$(pkg-config --cflags libmicrohttpd openblas)"
-    read -ra libraries <<<"$(pkg-config --libs libmicrohttpd jansson sqlite3 openblas \
-        libsodium)"
-    mkdir -p "$bin"
-    for name in fit csv start constant; do
-        "${CC:-cc}" -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -pthread -Isrc "${flags[@]}" \
-            -o "$bin/$name" "tests/bench/$name.c" "$build/libmlpd.a" "${libraries[@]}" -lm ||
-            fail "$name.c does not compile"
-    done
-}
-
-# --- coprocesses: one line in, one line out --------------------------------------------
-
-launch() { # NAME COMMAND…
-    local name=$1 in out
-    shift
-    mkfifo "$work/$name.in" "$work/$name.out"
-    "$@" <"$work/$name.in" >"$work/$name.out" 2>>"$work/log" &
-    pid_of[$name]=$!
-    started+=($!)
-    exec {in}>"$work/$name.in" {out}<"$work/$name.out"
-    to[$name]=$in
-    from[$name]=$out
-}
-
-ask() { # NAME QUESTION → $answer
-    echo "$2" >&"${to[$1]}"
-    read -r -t 120 answer <&"${from[$1]}" || fail "$1 does not answer '$2'"
-}
-
-# --- the table -------------------------------------------------------------------------
-
-line() { # WORK OURS PEER RATIO PROMISE PEER'S NAME
-    printf '%-44s %11s %11s %8s  %-20s %s\n' "$@"
-}
-
-section() {
-    printf '\n'
-    section_end=$((SECONDS + budget))
-}
-
-median() {
-    tr ' ' '\n' <<<"$*" | grep . | sort -g |
-        awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2}'
-}
-
-# The parentheses matter: without them awk takes a > b for printing a into a file b.
-calc() { awk "BEGIN {printf \"$1\", ($2)}"; }
-
-# --- 1. training -----------------------------------------------------------------------
-
-train() { # LABEL NAME SIZES BATCH EPOCHS PROMISE
-    local task="fit $2 $3 $4 $5" ours='' gflops='' peaks='' one='' all='' turn sample flop
-    for ((turn = 0; turn < turns && (turn == 0 || SECONDS < section_end); turn++)); do
-        ask ours "$task"
-        read -r sample flop <<<"$answer"
-        ours+="$sample "
-        gflops+="$flop "
-        ask ours peak
-        peaks+="$answer "
-        [ "$peers" != 0 ] || continue
-        ask one "$task"
-        one+="$answer "
-        [ "$cores" -gt 1 ] || continue
-        ask all "$task"
-        all+="$answer "
-    done
-    ours=$(median "$ours") gflops=$(median "$gflops") peaks=$(median "$peaks")
-    if [ "$peers" != 0 ]; then
-        one=$(median "$one")
-        all=$([ "$cores" -gt 1 ] && median "$all" || echo 0)
-        local best=$one who="scikit-learn, 1 thread"
-        [ "$(calc %d "$all > $one")" = 0 ] || { best=$all who="scikit-learn, $cores threads"; }
-        line "train $1, samples/s" "$(calc %.0f "$ours")" "$(calc %.0f "$best")" \
-            "$(calc %.2f "$ours / $best")" "$6" "$who"
-    else
-        line "train $1, samples/s" "$(calc %.0f "$ours")" - - "$6" ""
-    fi
-    [ "$2" = digits ] || return 0
-    line "  its products, GFLOP/s" "$(calc %.1f "$gflops")" "$(calc %.1f "$peaks")" \
-        "$(calc %.2f "$gflops / $peaks")" ">= 0.80" "sgemm 1024^3, 1 thread"
-}
-
-bench_training() {
-    launch ours "$bin/fit" "$work" tests/data/diabetes.csv
-    ask ours blas
-    echo "ours:  $answer; one thread"
-    if [ "$peers" != 0 ]; then
-        launch one env OPENBLAS_NUM_THREADS=1 "$python" tests/bench/peer.py "$work"
-        ask one blas
-        echo "peers: $answer; 1 thread and $cores"
-        [ "$cores" = 1 ] ||
-            launch all env OPENBLAS_NUM_THREADS="$cores" "$python" tests/bench/peer.py "$work"
-    fi
-    echo
-    line "" ours peer ratio promise "peer is"
-    section
-    train "784-100-10, batch 200" digits 100 200 8 ">= 2.7 (all cores)"
-    train "784-256-128-10, batch 200" digits 256,128 200 4 ">= 2.1 (all cores)"
-    train "784-512-512-10, batch 200" digits 512,512 200 2 ">= 1.9 (all cores)"
-    train "10-100-1, diabetes, batch 32" diabetes 100 32 100 ">= 10"
-}
-
-# --- 2. predictions over HTTP ----------------------------------------------------------
+# --- 1. predictions over HTTP ----------------------------------------------------------
 
 stop_server() {
     [ -n "$server" ] || return 0
@@ -222,9 +78,10 @@ load() { # PID wrk's arguments → $answer, requests per second; $cost, its CPU 
 }
 
 bench_predictions() {
-    local ours='' constant='' health='' ours_cost='' constant_cost='' turn port body
+    local ours='' constant='' health='' ours_cost='' constant_cost='' port body
     local path=/v1/models/iris/predict
     section
+    echo
     if ! command -v wrk >/dev/null; then
         line "one row predicted, requests/s" - - - ">= 0.85" "left out: wrk is missing"
         return
@@ -239,7 +96,7 @@ bench_predictions() {
         launch constant "$bin/constant" "$work/answer"
         read -r -t 10 port <&"${from[constant]}" || fail "no constant server"
     fi
-    for ((turn = 0; turn < turns && (turn == 0 || SECONDS < section_end); turn++)); do
+    while next_turn; do
         load "$server" -s tests/bench/predict.lua "$url$path"
         ours+="$answer " ours_cost+="$cost "
         [ "$peers" != 0 ] || continue
@@ -266,7 +123,7 @@ bench_predictions() {
         "$(calc %.2f "$ours / $health")" "" "our own GET /healthz"
 }
 
-# --- 3. uploads ------------------------------------------------------------------------
+# --- 2. uploads ------------------------------------------------------------------------
 
 memory_mib() { awk -v key="$1:" '$1 == key {print $2 / 1024}' "/proc/$server/status"; }
 
@@ -281,17 +138,18 @@ upload() { # FILE → $answer, seconds until it is typed and durable; then it is
 }
 
 bench_upload() { # LABEL KIND PROMISE
-    local file=$work/$2.csv ours='' peer='' turn before above bytes
+    local file=$work/$2.csv ours='' peer='' before above bytes
     "$bin/csv" "$2" "$csv_bytes" >"$file"
     bytes=$(stat -c %s "$file")
     start_server
+    section
     before=$(memory_mib VmRSS)
-    for ((turn = 0; turn < turns && (turn == 0 || SECONDS < section_end); turn++)); do
+    while next_turn; do
         upload "$file"
         ours+="$(calc %.2f "$bytes / 1e6 / $answer") "
-        [ "$turn" != 0 ] || above=$(calc %.0f "$(memory_mib VmHWM) - $before")
+        [ "$turn" != 1 ] || above=$(calc %.0f "$(memory_mib VmHWM) - $before")
         [ "$peers" != 0 ] || continue
-        ask one "csv $file"
+        ask peer "csv $file"
         peer+="$(calc %.2f "$bytes / 1e6 / $answer") "
     done
     ours=$(median "$ours")
@@ -302,27 +160,28 @@ bench_upload() { # LABEL KIND PROMISE
     else
         line "upload of $1, MB/s" "$(calc %.0f "$ours")" - - ">= 3" ""
     fi
-    line "  memory above idle meanwhile, MiB" "$above" - - "<= 64" ""
+    line "  memory above idle meanwhile, MiB" "$above" - - "<= 64 MiB" ""
     rm -f "$file"
 }
 
 bench_uploads() {
-    section
+    echo
     bench_upload "30 MB, 785 columns, as MNIST" pixels
     bench_upload "30 MB, 20 columns of decimals" decimals
 }
 
-# --- 4. start --------------------------------------------------------------------------
+# --- 3. start --------------------------------------------------------------------------
 
 bench_start() {
-    local ms='' mib='' peer_ms='' peer_mib='' turn a b
+    local ms='' mib='' peer_ms='' peer_mib='' a b
     section
-    for ((turn = 0; turn < turns && (turn == 0 || SECONDS < section_end); turn++)); do
+    echo
+    while next_turn; do
         answer=$("$bin/start" "$build/mlpd" "$work/start$turn.db") || fail "no cold start"
         read -r a b <<<"$answer"
         ms+="$a " mib+="$b "
         [ "$peers" != 0 ] || continue
-        ask one start
+        ask peer start
         read -r a b <<<"$answer"
         peer_ms+="$a " peer_mib+="$b "
     done
@@ -340,8 +199,15 @@ bench_start() {
 }
 
 [ "$peers" = 0 ] || install_missing curl wrk python3-sklearn python3-pandas
-compile
-bench_training
+for name in csv start constant; do
+    compile "$name"
+done
+if [ "$peers" != 0 ]; then
+    launch peer "$python" tests/bench/peer.py "$work"
+    ask peer versions
+    echo "peers: $answer"
+fi
+head_row
 if command -v curl >/dev/null; then
     bench_predictions
     bench_uploads

@@ -204,6 +204,11 @@ static struct parameters unusual_parameters(void)
     parameters.bias_rate_factor = 0.1;
     parameters.gain_rate_factor = 2;
     parameters.scale_rate_factor = 6;
+    parameters.embedding_rate_factor = 0.25;
+    parameters.periodic_embeddings = true;
+    parameters.periodic_frequencies = 24;
+    parameters.periodic_width = 7;
+    parameters.periodic_scale = 0.3;
     parameters.regularization_schedule = SCHEDULE_SHARE_FLAT_COSINE;
     return parameters;
 }
@@ -236,7 +241,9 @@ static void stored_parameters_read_back_the_same(void **state)
     assert_true(two.skip_short_batch);
     assert_true(two.feature_scale && two.zero_init_output && two.bias_init_std == 0.7);
     assert_true(two.bias_rate_factor == 0.1 && two.gain_rate_factor == 2);
-    assert_true(two.scale_rate_factor == 6);
+    assert_true(two.scale_rate_factor == 6 && two.embedding_rate_factor == 0.25);
+    assert_true(two.periodic_embeddings && two.periodic_scale == 0.3);
+    assert_true(two.periodic_frequencies == 24 && two.periodic_width == 7);
     assert_int_equal(two.regularization_schedule, SCHEDULE_SHARE_FLAT_COSINE);
     buf_clear(&first);
     buf_clear(&second);
@@ -318,6 +325,9 @@ static void the_core_gets_every_parameter(void **state)
     assert_true(fit.rate_factor[MLP_WEIGHTS] == 1 && fit.rate_factor[MLP_BIASES] == 0.1);
     assert_true(fit.rate_factor[MLP_GAINS] == 2 && fit.rate_factor[MLP_SCALES] == 6);
     assert_int_equal(fit.regularization_schedule, SCHEDULE_SHARE_FLAT_COSINE);
+    assert_true(fit.rate_factor[MLP_EMBEDDINGS] == 0.25);
+    assert_true(spec.periodic.n_frequencies == 24 && spec.periodic.width == 7);
+    assert_int_equal(spec.periodic.n, 0);
 }
 
 /* Jobs stored before a parameter was there mean what they did. */
@@ -438,6 +448,7 @@ static void what_does_not_go_together_is_refused(void **state)
         {"bias_rate_factor=0.5\nsolver=lbfgs\n", "/bias_rate_factor"},
         {"gain_rate_factor=2\nsolver=lbfgs\n", "/gain_rate_factor"},
         {"scale_rate_factor=6\nsolver=lbfgs\n", "/scale_rate_factor"},
+        {"embedding_rate_factor=6\nsolver=lbfgs\n", "/embedding_rate_factor"},
         {"regularization_schedule=flat_cosine\nsolver=lbfgs\n",
          "/regularization_schedule"},
     };

@@ -20,6 +20,8 @@ static void submit(struct fixture *fixture, const char *id, const char *dataset_
     snprintf(job.dataset_id, sizeof job.dataset_id, "%s", dataset_id);
     parameters_init(&job.parameters, PARAMETERS_PRESET_AUTO);
     job.parameters.seed = 77;
+    if (strcmp(id, "job_a") == 0)
+        job.warm_start = (struct model_reference){"homes", 4, "5a"};
     struct db_tx *tx = fixture_begin(fixture, DB_WRITE);
     assert_int_equal(job_store_insert(tx, &job, &fixture->err), 0);
     fixture_commit(fixture, tx);
@@ -109,6 +111,9 @@ static void job_comes_back_as_submitted(void **state)
     assert_int_equal(job.n_features, 2);
     assert_string_equal(job.features[1], "city");
     assert_string_equal(job.sample_weight, "size");
+    assert_string_equal(job.warm_start.model, "homes");
+    assert_int_equal(job.warm_start.version, 4);
+    assert_string_equal(job.warm_start.weights_sha256, "5a");
     assert_int_equal(job.task, ENCODER_MULTICLASS);
     assert_int_equal(job.parameters.seed, 77);
     assert_int_equal(job.state, JOB_QUEUED);
@@ -124,6 +129,8 @@ static void job_comes_back_as_submitted(void **state)
     submit(fixture, "job_b", "ds_a");
     get(fixture, "job_b", &job);
     assert_null(job.sample_weight);
+    assert_string_equal(job.warm_start.model, "");
+    assert_int_equal(job.warm_start.version, 0);
     job_clear(&job);
 }
 

@@ -12,6 +12,7 @@ static struct model_version make(const char *name)
     static int n_made;
     struct model_version version = {.task = ENCODER_BINARY,
                                     .n_weights = 12,
+                                    .warm_start = {"homes", 3, "5a"},
                                     .created_at_ms = 500,
                                     .encoder = encoder,
                                     .encoder_len = sizeof encoder,
@@ -84,6 +85,9 @@ static void version_comes_back_as_published(void **state)
     assert_string_equal(read.libraries, "OpenBLAS");
     assert_int_equal(read.task, ENCODER_BINARY);
     assert_int_equal(read.n_weights, 12);
+    assert_string_equal(read.warm_start.model, "homes");
+    assert_int_equal(read.warm_start.version, 3);
+    assert_string_equal(read.warm_start.weights_sha256, "5a");
     assert_int_equal(read.created_at_ms, 500);
     assert_int_equal(read.parameters.preset, PARAMETERS_PRESET_LECTURE);
     assert_int_equal(read.parameters.seed, 9);
