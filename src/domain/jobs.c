@@ -227,9 +227,10 @@ static void look_again(struct jobs *jobs, struct running *item)
 }
 
 /* Model version and success of the job, in one transaction. */
-static int publish(struct jobs *jobs, const struct job *job,
-                   const struct model_version *version, const struct warnings *warnings,
-                   uint64_t *number, struct err *err)
+static int publish_version(struct jobs *jobs, const struct job *job,
+                           const struct model_version *version,
+                           const struct warnings *warnings, uint64_t *number,
+                           struct err *err)
 {
     struct db_tx *tx = NULL;
     if (db_begin(jobs->options.db, DB_WRITE, &tx, err) < 0)
@@ -240,9 +241,16 @@ static int publish(struct jobs *jobs, const struct job *job,
     if (result == 0)
         result = job_store_succeed(tx, job->id, *number, &version->metrics, warnings,
                                    clock_now_ms(), err);
-    result = db_end(tx, result, err);
-    if (result == 0)
-        predictor_forget(jobs->options.predictor, job->model);
+    return db_end(tx, result, err);
+}
+
+static int publish(struct jobs *jobs, const struct job *job,
+                   const struct model_version *version, const struct warnings *warnings,
+                   uint64_t *number, struct err *err)
+{
+    predictor_hold(jobs->options.predictor, job->model);
+    int result = publish_version(jobs, job, version, warnings, number, err);
+    predictor_release(jobs->options.predictor, job->model);
     return result;
 }
 

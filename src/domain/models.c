@@ -39,16 +39,22 @@ int models_get_version(struct db *db, const char *name, uint64_t number,
     return result;
 }
 
-int models_delete(struct db *db, struct predictor *predictor, const char *name,
-                  uint64_t number, struct err *err)
+static int delete_stored(struct db *db, const char *name, uint64_t number,
+                         struct err *err)
 {
     struct db_tx *tx = NULL;
     if (db_begin(db, DB_WRITE, &tx, err) < 0)
         return -1;
     int result = number ? model_store_delete_version(tx, name, number, err)
                         : model_store_delete(tx, name, err);
-    result = db_end(tx, result, err);
-    if (result == 0)
-        predictor_forget(predictor, name);
+    return db_end(tx, result, err);
+}
+
+int models_delete(struct db *db, struct predictor *predictor, const char *name,
+                  uint64_t number, struct err *err)
+{
+    predictor_hold(predictor, name);
+    int result = delete_stored(db, name, number, err);
+    predictor_release(predictor, name);
     return result;
 }

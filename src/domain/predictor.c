@@ -17,8 +17,10 @@ struct predictor {
     size_t n_models;
     struct predictor_model **models; /* owned [max_models] */
     uint64_t clock;                  /* for last_use */
-    uint64_t generation; /* counts predictor_forget: a load that began before one
-                                        must not be cached after it */
+    uint64_t
+        generation; /* counts what was forgotten: a load that began before must not be
+                            cached after it */
+    size_t n_holds; /* nothing is cached meanwhile */
 };
 
 int predictor_open(struct db *db, size_t max_models, struct predictor **predictor,
@@ -165,7 +167,7 @@ static void share(struct predictor *predictor, struct predictor_model *model,
     struct predictor_model *unused[2] = {NULL, NULL};
     pthread_mutex_lock(&predictor->lock);
     model->n_users = 1;
-    if (predictor->generation == generation) {
+    if (predictor->generation == generation && predictor->n_holds == 0) {
         size_t same = find(predictor, model->name, model->version);
         if (same != SIZE_MAX) {
             is_latest = is_latest || predictor->models[same]->is_latest;
@@ -208,9 +210,9 @@ void predictor_put(struct predictor *predictor, struct predictor_model *model)
         model_free(unused);
 }
 
-void predictor_forget(struct predictor *predictor, const char *name)
+/* Under the lock. */
+static void forget(struct predictor *predictor, const char *name)
 {
-    pthread_mutex_lock(&predictor->lock);
     predictor->generation++;
     for (size_t i = predictor->n_models; i-- > 0;) {
         if (strcmp(predictor->models[i]->name, name) != 0)
@@ -219,6 +221,21 @@ void predictor_forget(struct predictor *predictor, const char *name)
         if (dropped)
             model_free(dropped);
     }
+}
+
+void predictor_hold(struct predictor *predictor, const char *name)
+{
+    pthread_mutex_lock(&predictor->lock);
+    predictor->n_holds++;
+    forget(predictor, name);
+    pthread_mutex_unlock(&predictor->lock);
+}
+
+void predictor_release(struct predictor *predictor, const char *name)
+{
+    pthread_mutex_lock(&predictor->lock);
+    predictor->n_holds--;
+    forget(predictor, name);
     pthread_mutex_unlock(&predictor->lock);
 }
 

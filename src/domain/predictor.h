@@ -42,8 +42,11 @@ int predictor_get(struct predictor *predictor, const char *name, uint64_t versio
                   struct predictor_model **model, struct err *err);
 void predictor_put(struct predictor *predictor, struct predictor_model *model);
 
-/* Forgets what is cached under the name: a version was added or removed. */
-void predictor_forget(struct predictor *predictor, const char *name);
+/* Around the transaction that adds or removes a version of that name: from hold to release
+ * nothing of it is found in the cache, so that whoever sees the transaction's result finds the
+ * version that it made newest. */
+void predictor_hold(struct predictor *predictor, const char *name);
+void predictor_release(struct predictor *predictor, const char *name);
 
 /* What a model says about rows. */
 struct prediction {

@@ -215,7 +215,9 @@ int warm_start_settle(const struct warm_start *source, const struct jobs_request
 
 static bool is_like(const struct mlp *a, const struct mlp *b)
 {
-    if (a->n_layers != b->n_layers || a->n_parameters != b->n_parameters)
+    if (a->n_layers != b->n_layers || a->n_parameters != b->n_parameters ||
+        a->n_statistics != b->n_statistics || a->has_scales != b->has_scales ||
+        a->periodic.n != b->periodic.n)
         return false;
     for (size_t i = 0; i < a->n_layers; i++)
         if (a->layers[i].fan_in != b->layers[i].fan_in ||

@@ -79,8 +79,10 @@ static const struct sick {
      "'standardize': true, 'max_iter': 100"},
     {"dead_relus", "diabetes", "progression",
      "'hidden_layer_sizes': [64, 64], 'solver': 'sgd', 'momentum': 0.5,"
+     " 'init': 'he_normal',"
      " 'learning_rate': 0.1, 'max_iter': 100",
      "'hidden_layer_sizes': [64, 64], 'solver': 'sgd', 'momentum': 0.5,"
+     " 'init': 'he_normal',"
      " 'learning_rate': 0.01, 'max_iter': 100"},
     {"saturated", "wine", "cultivar",
      "'standardize': false, 'activation': 'tanh', 'max_iter': 100",
