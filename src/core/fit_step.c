@@ -29,6 +29,13 @@ static int ask_on_batch(const struct fit *fit, struct err *err)
 
 /* --- tasks of all members --------------------------------------------------------------- */
 
+/* Threads, unless what each net has to do is too small for them and there is but one. */
+static const struct parallel *parallel_of(const struct fit *fit)
+{
+    bool is_small = fit->n_members == 1 && pass_is_small(fit->members[0].pass);
+    return is_small ? NULL : fit->hooks->parallel;
+}
+
 /* Members have equal shapes, so equally many bands; blocks may differ with their rows. */
 static size_t tasks_of(const struct fit *fit, size_t member)
 {
@@ -51,7 +58,7 @@ static void run_phases(struct fit *fit)
         size_t n = 0;
         for (size_t m = 0; m < fit->n_members; m++)
             n += tasks_of(fit, m);
-        parallel_run(fit->hooks->parallel, run_phase, fit, n);
+        parallel_run(parallel_of(fit), run_phase, fit, n);
     }
 }
 
@@ -68,7 +75,7 @@ static void run_pack(void *arg, size_t i)
 
 void fit_step_pack(struct fit *fit)
 {
-    parallel_run(fit->hooks->parallel, run_pack, fit, fit->n_members * n_bands(fit));
+    parallel_run(parallel_of(fit), run_pack, fit, fit->n_members * n_bands(fit));
 }
 
 /* --- what is done to the parameters of a band ------------------------------------------- */
@@ -150,7 +157,7 @@ static void run_band(void *arg, size_t i)
 static void run_bands(struct fit *fit, struct fit_stage stage)
 {
     fit->stage = stage;
-    parallel_run(fit->hooks->parallel, run_band, fit, fit->n_members * n_bands(fit));
+    parallel_run(parallel_of(fit), run_band, fit, fit->n_members * n_bands(fit));
 }
 
 /* --- the gradient of a batch ------------------------------------------------------------ */

@@ -12,6 +12,7 @@
 #endif
 
 #include "base/mem.h"
+#include "core/vec.h"
 
 #define ROUND 16 /* floats that the width of a packed panel is a multiple of */
 
@@ -173,37 +174,100 @@ static size_t panel_width(size_t column, size_t n)
     return n - column < kernel->panel ? round_up(n - column) : kernel->panel;
 }
 
-static void pack_rows(float *restrict panel, size_t width, const struct gemm_view *b,
-                      float factor, const struct gemm_part *part)
+/* Four floats each, to 16-byte places. */
+#if defined(__x86_64__)
+static inline void put_four(float *to, __m128 four, bool is_shared)
+{
+    if (is_shared)
+        _mm_stream_ps(to, four);
+    else
+        _mm_store_ps(to, four);
+}
+
+static inline void copy_row(float *restrict to, const float *restrict from, size_t n,
+                            float factor, bool is_shared)
+{
+    const __m128 factors = _mm_set1_ps(factor);
+    size_t j = 0;
+    for (; j + 4 <= n; j += 4)
+        put_four(to + j, _mm_mul_ps(factors, _mm_loadu_ps(from + j)), is_shared);
+    for (; j < n; j++)
+        to[j] = factor * from[j];
+}
+
+/* Rows [s, s + 4) of the panel from 4 · n_fours of the view's columns. */
+static inline void turn_four_rows(float *panel, size_t width, const float *from,
+                                  size_t stride, size_t n_fours, __m128 factors,
+                                  bool is_shared)
+{
+    for (size_t j = 0; j < 4 * n_fours; j += 4) {
+        __m128 a = _mm_mul_ps(factors, _mm_loadu_ps(from + j * stride));
+        __m128 b = _mm_mul_ps(factors, _mm_loadu_ps(from + (j + 1) * stride));
+        __m128 c = _mm_mul_ps(factors, _mm_loadu_ps(from + (j + 2) * stride));
+        __m128 d = _mm_mul_ps(factors, _mm_loadu_ps(from + (j + 3) * stride));
+        _MM_TRANSPOSE4_PS(a, b, c, d);
+        put_four(panel + j, a, is_shared);
+        put_four(panel + width + j, b, is_shared);
+        put_four(panel + 2 * width + j, c, is_shared);
+        put_four(panel + 3 * width + j, d, is_shared);
+    }
+}
+#else
+static inline void copy_row(float *restrict to, const float *restrict from, size_t n,
+                            float factor, bool is_shared)
+{
+    (void)is_shared;
+    for (size_t j = 0; j < n; j++)
+        to[j] = factor * from[j];
+}
+#endif
+
+static void pack_rows(float *panel, size_t width, const struct gemm_view *b, float factor,
+                      const struct gemm_part *part)
 {
     size_t n = part->column_end - part->column;
+    bool is_shared = part->is_shared && n == width; /* a line is streamed whole, or not */
     for (size_t s = part->row; s < part->row_end; s++) {
-        const float *restrict from = b->values + s * b->row_stride + part->column;
-        float *restrict to = panel + s * width;
-        if (factor == 1.0F)
-            memcpy(to, from, n * sizeof *to);
-        else
-            for (size_t j = 0; j < n; j++)
-                to[j] = factor * from[j];
+        float *to = panel + s * width;
+        copy_row(to, b->values + s * b->row_stride + part->column, n, factor, is_shared);
+#pragma GCC unroll 1
         for (size_t j = n; j < width; j++)
             to[j] = 0.0F;
     }
 }
 
-/* The view's columns lie contiguously: read them in short runs, so that what is written stays
- * in the first-level cache. */
-static void pack_columns(float *restrict panel, size_t width, const struct gemm_view *b,
+/* The view's columns lie contiguously. */
+static void pack_columns(float *panel, size_t width, const struct gemm_view *b,
                          float factor, const struct gemm_part *part)
 {
     size_t n = part->column_end - part->column;
-    for (size_t first = part->row; first < part->row_end; first += ROUND) {
-        size_t end = first + ROUND < part->row_end ? first + ROUND : part->row_end;
-        for (size_t j = 0; j < width; j++) {
-            const float *from = b->values + (part->column + j) * b->column_stride;
-            for (size_t s = first; s < end; s++)
-                panel[s * width + j] = j < n ? factor * from[s] : 0.0F;
-        }
-    }
+    size_t stride = b->column_stride;
+    const float *from = b->values + part->column * stride;
+    bool is_shared = part->is_shared && n == width;
+    size_t s = part->row;
+    size_t turned = 0; /* columns that are done up to row s */
+#if defined(__x86_64__)
+    const __m128 factors = _mm_set1_ps(factor);
+    turned = n / 4 * 4;
+    for (; s + 4 <= part->row_end; s += 4)
+        turn_four_rows(panel + s * width, width, from + s, stride, n / 4, factors,
+                       is_shared);
+#endif
+    for (size_t row = part->row; row < part->row_end; row++)
+        for (size_t j = row < s ? turned : 0; j < width; j++)
+            panel[row * width + j] = j < n ? factor * from[j * stride + row] : 0.0F;
+}
+
+void gemm_stream(float *to, const float *from, size_t n)
+{
+    copy_row(to, from, n, 1.0F, true);
+}
+
+void gemm_fence(void)
+{
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
 }
 
 void gemm_pack(float *packed, size_t k, size_t n, const struct gemm_view *b, float factor,
@@ -213,10 +277,33 @@ void gemm_pack(float *packed, size_t k, size_t n, const struct gemm_view *b, flo
     for (size_t j = part->column; j < part->column_end; j += kernel->panel) {
         size_t end =
             j + kernel->panel < part->column_end ? j + kernel->panel : part->column_end;
-        const struct gemm_part panel = {part->row, part->row_end, j, end};
+        const struct gemm_part panel = {part->row, part->row_end, j, end,
+                                        part->is_shared};
         (b->column_stride == 1 ? pack_rows : pack_columns)(
             packed + j * k, panel_width(j, n), b, factor, &panel);
     }
+}
+
+/* Of the first `width` columns of a panel. */
+VEC_CLONES static void sum_panel(const float *restrict panel, size_t packed_width,
+                                 size_t k, size_t width, float *restrict sums)
+{
+    double sum[GEMM_BAND] = {0};
+    for (size_t s = 0; s < k; s++) {
+        const float *row = panel + s * packed_width;
+#pragma omp simd
+        for (size_t j = 0; j < packed_width; j++)
+            sum[j] += (double)row[j];
+    }
+    for (size_t j = 0; j < width; j++)
+        sums[j] = (float)sum[j];
+}
+
+void gemm_sum_packed(const float *packed, size_t k, size_t n, float *sums)
+{
+    for (size_t j = 0; j < n; j += kernel->panel)
+        sum_panel(packed + j * k, panel_width(j, n), k,
+                  n - j < kernel->panel ? n - j : kernel->panel, sums + j);
 }
 
 /* --- products --------------------------------------------------------------------------- */
@@ -274,7 +361,7 @@ static bool product_is_right(const struct check *check, const size_t shape[3],
                                                : (struct gemm_view){check->left, k, 1};
     const struct gemm_view b = right_transposed ? (struct gemm_view){check->right, 1, k}
                                                 : (struct gemm_view){check->right, n, 1};
-    const struct gemm_part all = {0, k, 0, n};
+    const struct gemm_part all = {0, k, 0, n, false};
     for (size_t i = 0; i <= m * n; i++)
         check->c[i] = NAN;
     gemm_pack(check->packed, k, n, &b, 1.0F, &all);
@@ -310,7 +397,7 @@ static int check_kernel(struct err *err)
 {
     const size_t cells = (size_t)CHECK_SIDE * CHECK_SIDE;
     int rc = -1;
-    float *memory = mem_new(5 * cells, sizeof *memory, err);
+    float *memory = mem_new_aligned(5 * cells, sizeof *memory, err);
     if (!memory)
         return -1;
     const struct check check = {memory, memory + cells, memory + 2 * cells,

@@ -52,15 +52,28 @@ struct gemm_view {
 struct gemm_part {
     size_t row, row_end;
     size_t column, column_end;
+    /* Other cores read it next: write past this one's cache. Taking lines back that another
+     * core has read is several times slower than that. */
+    bool is_shared;
 };
 
-/* Writes factor · that part of b [k x n] (the view is of all of it) into its place in packed. */
+/* Copies n floats past the cache, for other cores to read. `to` starts a cache line. */
+void gemm_stream(float *to, const float *from, size_t n);
+
+/* Makes what was streamed or packed for others visible to them, before they are told. */
+void gemm_fence(void);
+
+/* Writes factor · that part of b [k x n] (the view is of all of it) into its place in packed,
+ * which starts a cache line. */
 void gemm_pack(float *packed, size_t k, size_t n, const struct gemm_view *b, float factor,
                const struct gemm_part *part);
 
 /* c [m x n], rows ldc apart, = a [m x k] · b [k x n] + bias [n] (NULL: 0), b from gemm_pack. */
 void gemm_run(const struct gemm_view *a, size_t m, const float *packed, size_t k,
               size_t n, const float *bias, float *c, size_t ldc);
+
+/* sums [n] of the columns of packed [k x n], in float64: a batch may have many rows. */
+void gemm_sum_packed(const float *packed, size_t k, size_t n, float *sums);
 
 /* y [n] = x [k] · b [k x n] + bias [n], b row-major as it is: for few rows, where packing would
  * cost more than it saves. The same bits as gemm_run. */

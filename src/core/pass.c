@@ -57,6 +57,8 @@ struct pass {
     bool may_train;
     size_t n_inputs;
     size_t n_targets;
+    bool is_small;          /* too small to be worth more than one thread */
+    bool is_shared;         /* several cores write and read the memory */
     bool needs_input_slope; /* something is learnt below the first layer */
     struct room rooms[MLP_LAYERS_MAX];
     struct segment segments[MLP_LAYERS_MAX];
@@ -288,6 +290,7 @@ int pass_new(const struct mlp *mlp, size_t max_rows, bool training, struct pass 
     made->n_inputs = mlp_n_inputs(mlp);
     made->n_targets = loss_n_targets(mlp->loss, mlp_n_outputs(mlp));
     made->needs_input_slope = mlp->has_scales || mlp->periodic.n > 0;
+    made->is_small = max_rows * (mlp->n_parameters / 64 + 1) < TASK_WORK / 64 * 2;
     cut_segments(made);
     plan_phases(made);
     if (plan_bands(made, err) < 0 || allocate(made, err) < 0) {
@@ -310,7 +313,13 @@ void pass_free(struct pass *pass)
 
 void pass_set_parallel(struct pass *pass, const struct parallel *parallel)
 {
-    pass->parallel = parallel;
+    pass->parallel = pass->is_small ? NULL : parallel;
+    pass->is_shared = pass->parallel != NULL;
+}
+
+bool pass_is_small(const struct pass *pass)
+{
+    return pass->is_small;
 }
 
 void pass_set_dropout(struct pass *pass, struct dropout *dropout)
@@ -350,7 +359,21 @@ static void copy_rows(float *restrict to, const float *restrict from, const size
                       struct block block, size_t k)
 {
     for (size_t i = block.first; i < block.end; i++)
-        memcpy(to + i * k, from + (order ? order[i] : i) * k, k * sizeof *to);
+        memcpy(to + i * k, from + order[i] * k, k * sizeof *to);
+}
+
+/* The same for rows that other cores will read too. They are scattered over a table: ask for
+ * each some rows before its turn. */
+static void share_rows(float *to, const float *from, const size_t *order,
+                       struct block block, size_t k)
+{
+    const size_t ahead = 4;
+    for (size_t i = block.first; i < block.end; i++) {
+        const float *next = from + order[smaller(i + ahead, block.end - 1)] * k;
+        for (size_t j = 0; j < k; j += 16)
+            __builtin_prefetch(next + j);
+        gemm_stream(to + i * k, from + order[i] * k, k);
+    }
 }
 
 static void scale_rows(float *restrict to, const float *restrict from,
@@ -369,7 +392,10 @@ static void gather(struct pass *pass, struct block block)
     const struct mlp *mlp = pass->mlp;
     size_t fan_in = mlp->layers[0].fan_in;
     if (rows->order) {
-        copy_rows(pass->x, rows->x, rows->order, block, pass->n_inputs);
+        if (pass->is_shared && pass->n_inputs % 16 == 0)
+            share_rows(pass->x, rows->x, rows->order, block, pass->n_inputs);
+        else
+            copy_rows(pass->x, rows->x, rows->order, block, pass->n_inputs);
         copy_rows(pass->t, rows->t, rows->order, block, pass->n_targets);
         if (rows->weights)
             copy_rows(pass->weights, rows->weights, rows->order, block, 1);
@@ -505,7 +531,7 @@ static void pack_delta(struct pass *pass, size_t l, struct block block)
 {
     size_t k = pass->mlp->layers[l].fan_out;
     const struct gemm_view view = {pass->rooms[l].delta, k, 1};
-    const struct gemm_part part = {block.first, block.end, 0, k};
+    const struct gemm_part part = {block.first, block.end, 0, k, pass->is_shared};
     gemm_pack(pass->rooms[l].packed_delta, pass->rows.n, k, &view, 1.0F, &part);
 }
 
@@ -652,6 +678,8 @@ void pass_task(struct pass *pass, size_t i, size_t task)
         pass->losses[task] = take_loss(pass, block);
     if (phase->is_backward)
         go_down(pass, phase->segment, block);
+    if (pass->is_shared)
+        gemm_fence();
 }
 
 double pass_total_weight(const struct pass *pass)
@@ -729,8 +757,10 @@ void pass_band_gradient(struct pass *pass, size_t i, float *gradient)
     case MLP_BIASES:
         if (has_sums)
             memcpy(out, room->sums, band->n * sizeof *out);
-        else
+        else if (room->normal)
             sum_columns(pass, room->slope, NULL, band->n, out);
+        else
+            gemm_sum_packed(room->packed_delta, pass->rows.n, band->n, out);
         break;
     case MLP_GAINS:
         if (has_sums)
@@ -759,15 +789,19 @@ void pass_pack_band(struct pass *pass, size_t i)
         return;
     if (room->packed) {
         const struct gemm_view view = {w, layer->fan_out, 1};
-        const struct gemm_part part = {band->row, band->row_end, 0, layer->fan_out};
+        const struct gemm_part part = {band->row, band->row_end, 0, layer->fan_out,
+                                       pass->is_shared};
         gemm_pack(room->packed, layer->fan_in, layer->fan_out, &view, layer->factor,
                   &part);
     }
     if (room->back) {
         const struct gemm_view view = {w, 1, layer->fan_out};
-        const struct gemm_part part = {0, layer->fan_out, band->row, band->row_end};
+        const struct gemm_part part = {0, layer->fan_out, band->row, band->row_end,
+                                       pass->is_shared};
         gemm_pack(room->back, layer->fan_out, layer->fan_in, &view, layer->factor, &part);
     }
+    if (pass->is_shared)
+        gemm_fence();
 }
 
 void pass_track_statistics(const struct pass *pass, struct mlp *mlp)

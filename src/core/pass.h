@@ -24,7 +24,8 @@ int pass_new(const struct mlp *mlp, size_t max_rows, bool training, struct pass 
              struct err *err);
 void pass_free(struct pass *pass); /* NULL is allowed */
 
-/* Borrowed until replaced: threads to run on (NULL, the default: the caller's alone). */
+/* Borrowed until replaced: threads to run on (NULL, the default: the caller's alone). A pass
+ * that is too small to gain by them does without. */
 void pass_set_parallel(struct pass *pass, const struct parallel *parallel);
 
 /* Borrowed until replaced: outputs of hidden layers are dropped through it in gradients (NULL,
@@ -72,6 +73,9 @@ void pass_task(struct pass *pass, size_t phase, size_t task);
 /* After the phases: as pass_gradient's result, and the total weight of the rows. */
 double pass_mean_loss(const struct pass *pass);
 double pass_total_weight(const struct pass *pass);
+
+/* True when tasks are so small that handing them to other threads would cost more. */
+bool pass_is_small(const struct pass *pass);
 
 /* A band is a run of parameters of one kind whose gradient one task computes. */
 struct pass_band {

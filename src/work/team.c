@@ -14,6 +14,16 @@
 #define N_SLOTS          64 /* runs that helpers can see, one bit each */
 #define PAUSES_PER_CLOCK 32 /* looks between two readings of the clock */
 #define CACHE_LINE       64
+#define N_SHARES         8 /* parts that the indices of a run are cut into, at most */
+
+/* A run of indices that one thread begins with, so that it gets the same ones in equal runs
+ * that follow each other, and finds in its cache what it worked on before. Whoever is done
+ * with its own goes on with another's. */
+struct share {
+    atomic_size_t next; /* first index that nobody took */
+    size_t end;
+    char apart[CACHE_LINE - 2 * sizeof(size_t)];
+};
 
 /*
  * A run. Slots live as long as the team, so a helper that comes late touches memory that is
@@ -25,10 +35,10 @@
  * when the owner closes, and whoever took one is inside until it is done.
  */
 struct slot {
-    void (*task)(void *arg, size_t i); /* the owner writes these three, and only while */
-    void *arg;                         /* the slot is closed and n_inside was seen 0 */
-    size_t n_tasks;
-    atomic_size_t next;     /* first index that nobody took */
+    void (*task)(void *arg, size_t i); /* the owner writes these, and only while the */
+    void *arg;                         /* slot is closed and n_inside was seen 0 */
+    size_t n_shares;
+    struct share shares[N_SHARES];
     atomic_size_t n_inside; /* helpers that look at this slot */
     atomic_bool is_awaited; /* the owner sleeps until n_inside is 0 */
     char apart[CACHE_LINE];
@@ -124,6 +134,34 @@ static void sleep_until_invited(struct team *team)
     pthread_mutex_unlock(&team->lock);
 }
 
+/* --- indices ------------------------------------------------------------------------- */
+
+static void deal(struct slot *slot, size_t n_threads, size_t n_tasks)
+{
+    size_t n = n_threads < N_SHARES ? n_threads : N_SHARES;
+    slot->n_shares = n < n_tasks ? n : n_tasks;
+    for (size_t i = 0; i < slot->n_shares; i++) {
+        slot->shares[i].end = n_tasks / slot->n_shares * (i + 1);
+        atomic_store(&slot->shares[i].next, n_tasks / slot->n_shares * i);
+    }
+    slot->shares[slot->n_shares - 1].end = n_tasks;
+}
+
+/* An index that nobody took, from the thread's own share as long as there are any; SIZE_MAX:
+ * none is left. */
+static size_t take_index(struct slot *slot, size_t own)
+{
+    for (size_t i = 0; i < slot->n_shares; i++) {
+        struct share *share = &slot->shares[(own + i) % slot->n_shares];
+        if (atomic_load(&share->next) >= share->end)
+            continue;
+        size_t index = atomic_fetch_add(&share->next, 1);
+        if (index < share->end)
+            return index;
+    }
+    return SIZE_MAX;
+}
+
 /* --- helpers ------------------------------------------------------------------------- */
 
 /* One core more in use, unless all are. */
@@ -137,12 +175,12 @@ static bool take_core(struct team *team)
 }
 
 /* Does tasks of a slot until none is left or callers need the core; returns how many. */
-static size_t do_tasks(struct team *team, struct slot *slot, uint64_t bit)
+static size_t do_tasks(struct team *team, struct slot *slot, uint64_t bit, size_t own)
 {
     size_t n_done = 0;
     while (atomic_load(&team->n_busy) <= team->n_threads) {
-        size_t i = atomic_fetch_add(&slot->next, 1);
-        if (i >= slot->n_tasks) {
+        size_t i = take_index(slot, own);
+        if (i == SIZE_MAX) {
             /* Still inside: the slot cannot have been opened again. */
             atomic_fetch_and(&team->open, ~bit);
             break;
@@ -154,14 +192,14 @@ static size_t do_tasks(struct team *team, struct slot *slot, uint64_t bit)
     return n_done;
 }
 
-static size_t help_slot(struct team *team, size_t number)
+static size_t help_slot(struct team *team, size_t number, size_t own)
 {
     struct slot *slot = &team->slots[number];
     uint64_t bit = UINT64_C(1) << number;
     size_t n_done = 0;
     atomic_fetch_add(&slot->n_inside, 1);
     if (atomic_load(&team->open) & bit)
-        n_done = do_tasks(team, slot, bit);
+        n_done = do_tasks(team, slot, bit, own);
     if (atomic_fetch_sub(&slot->n_inside, 1) == 1 && atomic_load(&slot->is_awaited)) {
         pthread_mutex_lock(&team->lock);
         pthread_cond_broadcast(&team->left);
@@ -181,7 +219,7 @@ static bool help(struct team *team, size_t number)
     for (size_t i = 0; i < N_SLOTS && open; i++) {
         size_t slot = (number + i) % N_SLOTS;
         if (open >> slot & 1)
-            n_done += help_slot(team, slot);
+            n_done += help_slot(team, slot, number + 1);
         open &= ~(UINT64_C(1) << slot);
     }
     atomic_fetch_add(&team->n_awake, 1);
@@ -262,12 +300,11 @@ static void run_slot(struct team *team, size_t number, void (*task)(void *arg, s
     size_t i = 0;
     slot->task = task;
     slot->arg = arg;
-    slot->n_tasks = n_tasks;
-    atomic_store(&slot->next, 0);
+    deal(slot, team->n_threads, n_tasks);
     atomic_fetch_or(&team->open, bit);
     invite(team);
     is_in_task = true;
-    while ((i = atomic_fetch_add(&slot->next, 1)) < n_tasks)
+    while ((i = take_index(slot, 0)) != SIZE_MAX)
         task(arg, i);
     is_in_task = false;
     atomic_fetch_and(&team->open, ~bit);

@@ -163,7 +163,7 @@ static void multiply(bool is_blas, const float *a, float *packed, float *c)
                     0.0F, c, n);
         return;
     }
-    const struct gemm_part all = {0, n, 0, n};
+    const struct gemm_part all = {0, n, 0, n, false};
     gemm_pack(packed, n, n, &(struct gemm_view){b, n, 1}, 1.0F, &all);
     gemm_run(&(struct gemm_view){a, n, 1}, n, packed, n, n, NULL, c, n);
 }

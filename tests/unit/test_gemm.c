@@ -22,8 +22,8 @@ static float b[SIDE * SIDE];
 static float bias[SIDE];
 static float c[SIDE * SIDE + 1];
 static float other[SIDE * SIDE + 1];
-static float packed[2 * SIDE * SIDE];
-static float packed_in_parts[2 * SIDE * SIDE];
+static _Alignas(64) float packed[2 * SIDE * SIDE];
+static _Alignas(64) float packed_in_parts[2 * SIDE * SIDE];
 
 static void fill(float *values, size_t n, uint64_t stream)
 {
@@ -46,7 +46,7 @@ static double at(const struct gemm_view *view, size_t i, size_t j)
 static void multiply(const struct gemm_view *left, const struct gemm_view *right,
                      size_t m, size_t n, size_t k, float *out)
 {
-    const struct gemm_part all = {0, k, 0, n};
+    const struct gemm_part all = {0, k, 0, n, false};
     gemm_pack(packed, k, n, right, 1.0F, &all);
     for (size_t i = 0; i <= m * n; i++)
         out[i] = NAN;
@@ -146,27 +146,61 @@ static void one_row_and_cut_rows_give_the_same_bits(void **state)
     }
 }
 
+/* Streamed or not, by rows or by columns: with full panels, part ones and odd ends. */
+static void assert_parts(const struct gemm_view *right, size_t k, size_t n,
+                         bool is_shared)
+{
+    const struct gemm_part all = {0, k, 0, n, false};
+    memset(packed, 255, sizeof packed);
+    memset(packed_in_parts, 255, sizeof packed_in_parts);
+    gemm_pack(packed, k, n, right, 2.0F, &all);
+    for (size_t row = 0; row < k; row += 30)
+        for (size_t j = 0; j < n; j += GEMM_BAND) {
+            const struct gemm_part part = {row, row + 30 < k ? row + 30 : k, j,
+                                           j + GEMM_BAND < n ? j + GEMM_BAND : n,
+                                           is_shared};
+            gemm_pack(packed_in_parts, k, n, right, 2.0F, &part);
+        }
+    gemm_fence();
+    assert_memory_equal(packed, packed_in_parts, gemm_packed_len(k, n) * sizeof *packed);
+}
+
 static void parts_pack_as_the_whole_does(void **state)
 {
     (void)state;
     for (size_t kernel = 0; kernel < 3; kernel++) {
         if (!gemm_use(kernels[kernel]))
             continue;
-        for (size_t i = 0; i < 2; i++) {
-            size_t len = gemm_packed_len(100, 130);
-            struct gemm_view right = view_of(b, 100, 130, i);
-            const struct gemm_part all = {0, 100, 0, 130};
-            memset(packed, 255, sizeof packed);
-            memset(packed_in_parts, 255, sizeof packed_in_parts);
-            gemm_pack(packed, 100, 130, &right, 2.0F, &all);
-            for (size_t row = 0; row < 100; row += 30)
-                for (size_t j = 0; j < 130; j += GEMM_BAND) {
-                    const struct gemm_part part = {
-                        row, row + 30 < 100 ? row + 30 : 100, j,
-                        j + GEMM_BAND < 130 ? j + GEMM_BAND : 130};
-                    gemm_pack(packed_in_parts, 100, 130, &right, 2.0F, &part);
-                }
-            assert_memory_equal(packed, packed_in_parts, len * sizeof *packed);
+        for (size_t i = 0; i < 4 * N_SIZES; i++) {
+            size_t n = sizes[i / 4];
+            struct gemm_view right = view_of(b, 103, n, i & 1);
+            assert_parts(&right, 103, n, i & 2);
+        }
+    }
+}
+
+static void column_sums_match_double(void **state)
+{
+    (void)state;
+    for (size_t kernel = 0; kernel < 3; kernel++) {
+        if (!gemm_use(kernels[kernel]))
+            continue;
+        for (size_t i = 0; i < N_SIZES; i++) {
+            size_t n = sizes[i];
+            const struct gemm_part all = {0, 77, 0, n, true};
+            struct gemm_view right = view_of(b, 77, n, false);
+            float sums[SIDE + 1];
+            sums[n] = NAN;
+            gemm_pack(packed, 77, n, &right, 1.0F, &all);
+            gemm_fence();
+            gemm_sum_packed(packed, 77, n, sums);
+            for (size_t j = 0; j < n; j++) {
+                double sum = 0.0;
+                for (size_t s = 0; s < 77; s++)
+                    sum += (double)b[s * n + j];
+                assert_true(sums[j] == (float)sum);
+            }
+            assert_true(isnan(sums[n]));
         }
     }
 }
@@ -176,7 +210,7 @@ static void factor_multiplies_the_right_side(void **state)
     (void)state;
     struct gemm_view left = view_of(a, 4, 10, false);
     struct gemm_view right = view_of(b, 10, 20, false);
-    const struct gemm_part all = {0, 10, 0, 20};
+    const struct gemm_part all = {0, 10, 0, 20, false};
     struct err err = {0};
     assert_int_equal(gemm_start(&err), 0);
     gemm_pack(packed, 10, 20, &right, 0.5F, &all);
@@ -205,7 +239,7 @@ static void nan_comes_through(void **state)
     (void)state;
     float left[2] = {NAN, 1.0F};
     float right[2] = {0.0F, 1.0F};
-    const struct gemm_part all = {0, 2, 0, 1};
+    const struct gemm_part all = {0, 2, 0, 1, false};
     for (size_t kernel = 0; kernel < 3; kernel++) {
         if (!gemm_use(kernels[kernel]))
             continue;
@@ -247,6 +281,7 @@ int main(void)
         cmocka_unit_test(element_is_one_chain_from_its_bias),
         cmocka_unit_test(one_row_and_cut_rows_give_the_same_bits),
         cmocka_unit_test(parts_pack_as_the_whole_does),
+        cmocka_unit_test(column_sums_match_double),
         cmocka_unit_test(factor_multiplies_the_right_side),
         cmocka_unit_test(sum_over_nothing_is_the_bias),
         cmocka_unit_test(nan_comes_through),
