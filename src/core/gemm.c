@@ -16,12 +16,21 @@
 
 #define ROUND 16 /* floats that the width of a packed panel is a multiple of */
 
-/* c [m x width] = a · b + bias for one panel b [k x ldb]. */
-typedef void panel_function(const struct gemm_view *a, size_t m, const float *b,
-                            size_t ldb, size_t k, size_t width, const float *bias,
-                            float *c, size_t ldc);
-typedef void row_function(const float *x, const float *b, size_t k, size_t n,
-                          const float *bias, float *y);
+/* What a panel's product is made of: c [m x width] = a [m x k] · b [k x width] + bias. */
+struct panel {
+    const float *b;
+    size_t ldb; /* floats from one row of b to the next */
+    size_t k;
+    size_t width;
+    const float *bias; /* [width]; NULL: 0 */
+    float *c;
+    size_t ldc;
+};
+
+typedef void panel_function(const struct gemm_view *a, size_t m,
+                            const struct panel *panel);
+/* The same for one row x [k], with b as it is. */
+typedef void row_function(const float *x, const struct panel *panel);
 
 struct kernel {
     const char *name;
@@ -81,32 +90,32 @@ static blasint blas_size(size_t size)
     return (blasint)size;
 }
 
-static void blas_panel(const struct gemm_view *a, size_t m, const float *b, size_t ldb,
-                       size_t k, size_t width, const float *bias, float *c, size_t ldc)
+static void blas_panel(const struct gemm_view *a, size_t m, const struct panel *panel)
 {
     bool is_transposed = a->column_stride != 1;
+    size_t k = panel->k;
+    size_t width = panel->width;
     /* BLAS wants a leading dimension of a whole row, even when there is but one. */
     size_t lda = is_transposed ? a->column_stride : a->row_stride;
     size_t least = is_transposed ? m : k;
     for (size_t i = 0; i < m; i++) {
-        if (bias)
-            memcpy(c + i * ldc, bias, width * sizeof *c);
+        if (panel->bias)
+            memcpy(panel->c + i * panel->ldc, panel->bias, width * sizeof(float));
         else
-            memset(c + i * ldc, 0, width * sizeof *c);
+            memset(panel->c + i * panel->ldc, 0, width * sizeof(float));
     }
     if (m == 0 || k == 0)
         return;
     cblas_sgemm(CblasRowMajor, is_transposed ? CblasTrans : CblasNoTrans, CblasNoTrans,
                 blas_size(m), blas_size(width), blas_size(k), 1.0F, a->values,
-                blas_size(lda < least ? least : lda), b, blas_size(ldb), 1.0F, c,
-                blas_size(ldc));
+                blas_size(lda < least ? least : lda), panel->b, blas_size(panel->ldb),
+                1.0F, panel->c, blas_size(panel->ldc));
 }
 
-static void blas_row(const float *x, const float *b, size_t k, size_t n,
-                     const float *bias, float *y)
+static void blas_row(const float *x, const struct panel *panel)
 {
-    const struct gemm_view a = {x, k, 1};
-    blas_panel(&a, 1, b, n, k, n, bias, y, n);
+    const struct gemm_view a = {x, panel->k, 1};
+    blas_panel(&a, 1, panel);
 }
 
 /* --- which ------------------------------------------------------------------------------ */
@@ -312,16 +321,24 @@ void gemm_run(const struct gemm_view *a, size_t m, const float *packed, size_t k
               size_t n, const float *bias, float *c, size_t ldc)
 {
     for (size_t j = 0; j < n; j += kernel->panel) {
-        size_t width = n - j < kernel->panel ? n - j : kernel->panel;
-        kernel->run_panel(a, m, packed + j * k, panel_width(j, n), k, width,
-                          bias ? bias + j : NULL, c + j, ldc);
+        const struct panel panel = {
+            .b = packed + j * k,
+            .ldb = panel_width(j, n),
+            .k = k,
+            .width = n - j < kernel->panel ? n - j : kernel->panel,
+            .bias = bias ? bias + j : NULL,
+            .c = c + j,
+            .ldc = ldc,
+        };
+        kernel->run_panel(a, m, &panel);
     }
 }
 
 void gemm_row(const float *x, const float *b, size_t k, size_t n, const float *bias,
               float *y)
 {
-    kernel->run_row(x, b, k, n, bias, y);
+    const struct panel panel = {b, n, k, n, bias, y, n};
+    kernel->run_row(x, &panel);
 }
 
 /* --- start-up check --------------------------------------------------------------------- */
@@ -383,7 +400,7 @@ static int check_shapes(const struct check *check, struct err *err)
     static const size_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 31};
     static const size_t columns[] = {1, 8, 15, 17, 33, 48, 65, 100};
     static const size_t summed[] = {0, 1, 5, 64};
-    for (size_t i = 0; i < 10 * 8 * 4 * 4; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows * 128; i++) {
         const size_t shape[3] = {rows[i / 128], columns[i / 16 % 8], summed[i / 4 % 4]};
         if (!product_is_right(check, shape, i & 1, i & 2))
             return err_set(err, ERR_INTERNAL, "product_wrong",

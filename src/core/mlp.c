@@ -381,7 +381,7 @@ static void fold_layer(const struct mlp *mlp, size_t l, struct mlp *folded)
 
 int mlp_fold(const struct mlp *mlp, struct mlp *folded, struct err *err)
 {
-    size_t hidden[MLP_LAYERS_MAX];
+    size_t hidden[MLP_LAYERS_MAX] = {0};
     const struct mlp_layer *last = &mlp->layers[mlp->n_layers - 1];
     for (size_t l = 0; l + 1 < mlp->n_layers; l++)
         hidden[l] = mlp->layers[l].fan_out;

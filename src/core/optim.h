@@ -62,10 +62,10 @@ struct optim_part {
     double decay_factor; /* and weight_decay times this; 0: they do not decay */
 };
 
-/* The same in parts: begin counts the step, then part moves the parameters of each. Both
+/* The same in parts: begin counts the step, then part moves the parameters `of` each. Both
  * arrays are whole ones, [optim->n]. Threads may move different parts at once. */
 void optim_begin(struct optim *optim);
 void optim_part(const struct optim *optim, float *parameters, const float *gradient,
-                const struct optim_part *part);
+                const struct optim_part *of);
 
 #endif

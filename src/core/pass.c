@@ -13,7 +13,7 @@
 
 #define FEW_ROWS   8  /* up to so many, packing the weights costs more than it saves */
 #define BLOCK_ROWS 64 /* of a task, at most */
-#define TASK_WORK  262144 /* multiply-adds that are worth a task of their own */
+#define TASK_WORK  ((size_t)262144) /* multiply-adds that are worth a task of their own */
 
 /* What one layer needs; all in the pass's memory. Rows are the pass's, [max_rows x fan_out]. */
 struct room {
@@ -47,7 +47,7 @@ struct phase {
     bool is_backward; /* … and come down? */
 };
 
-#define PHASES_MAX (4 * MLP_LAYERS_MAX)
+#define PHASES_MAX ((size_t)4 * MLP_LAYERS_MAX)
 
 struct pass {
     const struct mlp *mlp;           /* borrowed */

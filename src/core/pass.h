@@ -67,8 +67,8 @@ struct pass_rows {
  * been packed since they changed. */
 void pass_begin(struct pass *pass, const struct pass_rows *rows);
 size_t pass_n_phases(const struct pass *pass);
-size_t pass_n_tasks(const struct pass *pass, size_t phase);
-void pass_task(struct pass *pass, size_t phase, size_t task);
+size_t pass_n_tasks(const struct pass *pass, size_t i);
+void pass_task(struct pass *pass, size_t i, size_t task);
 
 /* After the phases: as pass_gradient's result, and the total weight of the rows. */
 double pass_mean_loss(const struct pass *pass);
@@ -89,11 +89,11 @@ struct pass_band {
 size_t pass_n_bands(const struct pass *pass);
 const struct pass_band *pass_band(const struct pass *pass, size_t band);
 
-/* Writes gradient[at …] of that band. */
-void pass_band_gradient(struct pass *pass, size_t band, float *gradient);
+/* Writes gradient[at …] of band i. */
+void pass_band_gradient(struct pass *pass, size_t i, float *gradient);
 
-/* Packs the band's weights for later passes. */
-void pass_pack_band(struct pass *pass, size_t band);
+/* Packs the weights of band i for later passes. */
+void pass_pack_band(struct pass *pass, size_t i);
 
 /* As pass_loss, when the weights are packed already. */
 double pass_packed_loss(struct pass *pass, const struct pass_rows *rows);
