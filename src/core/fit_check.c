@@ -99,6 +99,33 @@ static bool has_dropout(const struct fit_options *o, size_t n_hidden)
     return false;
 }
 
+/* Of each group of parameters: where its rate factor is told. */
+static const char *const rate_pointers[MLP_GROUP_COUNT] = {
+    [MLP_WEIGHTS] = "/weight_rate_factor",       [MLP_BIASES] = "/bias_rate_factor",
+    [MLP_GAINS] = "/gain_rate_factor",           [MLP_SCALES] = "/scale_rate_factor",
+    [MLP_EMBEDDINGS] = "/embedding_rate_factor",
+};
+
+static int check_rates(const struct fit_options *o, struct err *err)
+{
+    bool is_lbfgs = o->optim.solver == SOLVER_LBFGS;
+    for (size_t i = 0; i < MLP_GROUP_COUNT; i++) {
+        double factor = o->rate_factor[i];
+        if (check_from_zero(rate_pointers[i], factor, err) < 0)
+            return -1;
+        if (is_lbfgs && factor != 0.0 && factor != 1.0)
+            return err_set_at(
+                err, ERR_INVALID, "not_with_lbfgs", rate_pointers[i],
+                "solver lbfgs does not go with %s: it has no learning rate, "
+                "its line search finds the step",
+                rate_pointers[i] + 1);
+    }
+    if ((unsigned)o->regularization_schedule >= SCHEDULE_SHARE_COUNT)
+        return err_set_at(err, ERR_INVALID, "unknown_schedule",
+                          "/regularization_schedule", "there is no such schedule");
+    return 0;
+}
+
 /* What lbfgs cannot do; quietly doing something else would be worse than saying so. */
 static int check_lbfgs(const struct fit_options *o, size_t n_hidden, struct err *err)
 {
@@ -118,6 +145,8 @@ static int check_lbfgs(const struct fit_options *o, size_t n_hidden, struct err 
          "it has no learning rate: its line search finds the step"},
         {o->schedule.warmup > 0.0, "/warmup",
          "it has no learning rate: its line search finds the step"},
+        {o->regularization_schedule != SCHEDULE_SHARE_CONSTANT,
+         "/regularization_schedule", "it knows neither dropout nor weight_decay"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].is_asked)
@@ -137,7 +166,8 @@ int fit_check_options(const struct fit_options *o, size_t n_hidden, struct err *
         check_number(o->max_iter >= 1, "/max_iter", 0.0, "at least 1", err) < 0 ||
         check_number(o->n_iter_no_change >= 1, "/n_iter_no_change", 0.0, "at least 1",
                      err) < 0 ||
-        check_schedule(o, err) < 0 || check_dropout(o, n_hidden, err) < 0)
+        check_schedule(o, err) < 0 || check_rates(o, err) < 0 ||
+        check_dropout(o, n_hidden, err) < 0)
         return -1;
     return o->optim.solver == SOLVER_LBFGS ? check_lbfgs(o, n_hidden, err) : 0;
 }

@@ -417,33 +417,6 @@ static int check_normalization(const struct parameters *parameters, struct err *
     return 0;
 }
 
-/* What lbfgs has no use for, besides what the core refuses. */
-static int check_lbfgs(const struct parameters *parameters, struct err *err)
-{
-    const struct {
-        bool is_asked;
-        const char *pointer;
-        const char *reason;
-    } rows[] = {
-        {parameters->bias_rate_factor != 1, "/bias_rate_factor",
-         "it has no learning rate: its line search finds the step"},
-        {parameters->gain_rate_factor != 1, "/gain_rate_factor",
-         "it has no learning rate: its line search finds the step"},
-        {parameters->scale_rate_factor != 1, "/scale_rate_factor",
-         "it has no learning rate: its line search finds the step"},
-        {parameters->embedding_rate_factor != 1, "/embedding_rate_factor",
-         "it has no learning rate: its line search finds the step"},
-        {parameters->regularization_schedule != SCHEDULE_SHARE_CONSTANT,
-         "/regularization_schedule", "it knows neither dropout nor weight_decay"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].is_asked)
-            return err_set_at(err, ERR_INVALID, "not_with_lbfgs", rows[i].pointer,
-                              "solver lbfgs does not go with %s: %s", rows[i].pointer + 1,
-                              rows[i].reason);
-    return 0;
-}
-
 int parameters_check(const struct parameters *parameters, struct err *err)
 {
     struct fit_options options;
@@ -456,7 +429,5 @@ int parameters_check(const struct parameters *parameters, struct err *err)
     if (check_normalization(parameters, err) < 0)
         return -1;
     parameters_to_fit(parameters, &options);
-    if (fit_check_options(&options, parameters->n_hidden, err) < 0)
-        return -1;
-    return parameters->solver == SOLVER_LBFGS ? check_lbfgs(parameters, err) : 0;
+    return fit_check_options(&options, parameters->n_hidden, err);
 }

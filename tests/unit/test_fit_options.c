@@ -608,6 +608,10 @@ static void bad_options_name_their_field(void **state)
         {offsetof(struct fit_options, dropout), "/dropout", -0.5, 0, 0},
         {offsetof(struct fit_options, l1), "/l1", 0.1, SOLVER_LBFGS, 0},
         {offsetof(struct fit_options, dropout), "/dropout", 0.1, SOLVER_LBFGS, 0},
+        {offsetof(struct fit_options, rate_factor[MLP_BIASES]), "/bias_rate_factor", -1.0,
+         0, 0},
+        {offsetof(struct fit_options, rate_factor[MLP_SCALES]), "/scale_rate_factor", 6.0,
+         SOLVER_LBFGS, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const double bad[2] = {rows[i].bad, (double)NAN};
@@ -628,6 +632,17 @@ static void bad_options_name_their_field(void **state)
     options.schedule.schedule = SCHEDULE_COUNT;
     assert_int_equal(fit_check_options(&options, 1, &err), -1);
     assert_string_equal(err.pointer, "/schedule");
+    options = adam;
+    options.regularization_schedule = SCHEDULE_SHARE_COUNT;
+    err = (struct err){0};
+    assert_int_equal(fit_check_options(&options, 1, &err), -1);
+    assert_string_equal(err.pointer, "/regularization_schedule");
+    options.regularization_schedule = SCHEDULE_SHARE_FLAT_COSINE;
+    assert_int_equal(fit_check_options(&options, 1, &err), 0);
+    options.optim.solver = SOLVER_LBFGS;
+    err = (struct err){0};
+    assert_int_equal(fit_check_options(&options, 1, &err), -1);
+    assert_string_equal(err.pointer, "/regularization_schedule");
 }
 
 static int start(void **state)
