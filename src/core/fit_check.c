@@ -108,22 +108,24 @@ static const char *const rate_pointers[MLP_GROUP_COUNT] = {
 
 static int check_rates(const struct fit_options *o, struct err *err)
 {
-    bool is_lbfgs = o->optim.solver == SOLVER_LBFGS;
-    for (size_t i = 0; i < MLP_GROUP_COUNT; i++) {
-        double factor = o->rate_factor[i];
-        if (check_from_zero(rate_pointers[i], factor, err) < 0)
+    for (size_t i = 0; i < MLP_GROUP_COUNT; i++)
+        if (check_from_zero(rate_pointers[i], o->rate_factor[i], err) < 0)
             return -1;
-        if (is_lbfgs && factor != 0.0 && factor != 1.0)
-            return err_set_at(
-                err, ERR_INVALID, "not_with_lbfgs", rate_pointers[i],
-                "solver lbfgs does not go with %s: it has no learning rate, "
-                "its line search finds the step",
-                rate_pointers[i] + 1);
-    }
     if ((unsigned)o->regularization_schedule >= SCHEDULE_SHARE_COUNT)
         return err_set_at(err, ERR_INVALID, "unknown_schedule",
                           "/regularization_schedule", "there is no such schedule");
     return 0;
+}
+
+static bool has_rate_factor(const struct fit_options *o, enum mlp_group group)
+{
+    return o->rate_factor[group] != 0.0 && o->rate_factor[group] != 1.0;
+}
+
+static int not_with_lbfgs(const char *pointer, const char *reason, struct err *err)
+{
+    return err_set_at(err, ERR_INVALID, "not_with_lbfgs", pointer,
+                      "solver lbfgs does not go with %s: %s", pointer + 1, reason);
 }
 
 /* What lbfgs cannot do; quietly doing something else would be worse than saying so. */
@@ -150,9 +152,12 @@ static int check_lbfgs(const struct fit_options *o, size_t n_hidden, struct err 
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].is_asked)
-            return err_set_at(err, ERR_INVALID, "not_with_lbfgs", rows[i].pointer,
-                              "solver lbfgs does not go with %s: %s", rows[i].pointer + 1,
-                              rows[i].reason);
+            return not_with_lbfgs(rows[i].pointer, rows[i].reason, err);
+    for (size_t i = 0; i < MLP_GROUP_COUNT; i++)
+        if (has_rate_factor(o, (enum mlp_group)i))
+            return not_with_lbfgs(
+                rate_pointers[i],
+                "it has no learning rate: its line search finds the step", err);
     return 0;
 }
 
