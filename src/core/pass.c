@@ -7,11 +7,6 @@
 
 #define BLOCK_ROWS 64 /* of a task, at most */
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Blocks differ in length by at most one row. */
 static struct block block_of(const struct pass *pass, size_t i)
 {
@@ -21,17 +16,12 @@ static struct block block_of(const struct pass *pass, size_t i)
 
 /* --- phases ----------------------------------------------------------------------------- */
 
-static size_t count_weights(const struct pass *pass)
-{
-    return pass->mlp->n_parameters;
-}
-
 /* Blocks of up to BLOCK_ROWS rows, fours of them so that two or four threads share them
  * evenly, unless there is too little to do. */
 static size_t count_blocks(const struct pass *pass, size_t n)
 {
     size_t blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    size_t worth = n * (count_weights(pass) / 64 + 1) / (PASS_TASK_WORK / 64) + 1;
+    size_t worth = n * (pass->mlp->n_parameters / 64 + 1) / (PASS_TASK_WORK / 64) + 1;
     blocks = blocks > 1 || worth >= 4 ? (blocks + 3) / 4 * 4 : blocks;
     blocks = smaller(blocks, worth);
     return smaller(blocks, n);

@@ -3,11 +3,6 @@
 #include "core/gemm.h"
 #include "core/pass_state.h"
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 size_t pass_n_bands(const struct pass *pass)
 {
     return pass->n_bands;

@@ -11,11 +11,6 @@
 
 /* --- shape ------------------------------------------------------------------------------ */
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static void cut_segments(struct pass *pass)
 {
     const struct mlp *mlp = pass->mlp;

@@ -3,11 +3,6 @@
 #include "core/gemm.h"
 #include "core/pass_state.h"
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* --- up -------------------------------------------------------------- */
 
 float *pass_row(const struct pass *pass, size_t l, float *values, size_t row)

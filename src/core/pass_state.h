@@ -89,6 +89,11 @@ struct block {
     size_t first, end;
 };
 
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Where row `row` of values [… x fan_out of layer l] begins. */
 float *pass_row(const struct pass *pass, size_t l, float *values, size_t row);
 
